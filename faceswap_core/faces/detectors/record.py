@@ -1,0 +1,35 @@
+"""The one record that every detector returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from faceswap_core.types import F32, U8
+
+
+@dataclass(frozen=True)
+class Faces:
+    """The faces of one frame, as a struct of arrays; empty arrays where there is none."""
+
+    boxes_xyxy: F32
+    """(N, 4) px; may reach beyond the frame."""
+    scores: F32
+    """(N,) 0..1."""
+    points5: F32
+    """(N, 5, 2) px: eye, eye, nose, mouth corner, mouth corner; the image's left first."""
+
+    def __len__(self) -> int:
+        """Count the faces."""
+        return len(self.scores)
+
+
+class Detector(Protocol):
+    """What finds faces."""
+
+    name: str
+    """Written into every detection."""
+
+    def detect(self, image: U8) -> Faces:
+        """Find the faces of one frame (H, W, 3) RGB."""
+        ...

@@ -1,0 +1,34 @@
+"""The one place with path templates of a workspace."""
+
+from __future__ import annotations
+
+FRAMES = "decode-frames"
+DETECTIONS = "detect-faces"
+TRACKS = "track-faces"
+ALIGNED = "align-landmarks"
+COLOR_STATS = "normalize-color"
+TRAINING = "train-model"
+SWAPPED = "swap-frames"
+SMOOTHED = "smooth-frames"
+REPORTS = "verify-video"
+EVALUATION = "evaluate-swap"
+CHUNKS = "chunks"
+CHECKPOINTS = "checkpoints"
+ACTORS = "actors"
+RUNS = "runs"
+RESULTS = ".prefect-results"
+
+
+def chunk_name(stem: str, chunk_index: int) -> str:
+    """Name of a chunk's manifest: ``detections-0003``."""
+    return f"{stem}-{chunk_index:04d}"
+
+
+def checkpoint_folder(key: str) -> str:
+    """Folder of one training's checkpoints."""
+    return f"{CHECKPOINTS}/{key}"
+
+
+def run_folder(run_id: str) -> str:
+    """Folder of one run's records and reports."""
+    return f"{RUNS}/{run_id}"

@@ -1,0 +1,94 @@
+"""rows <-> Parquet files of a workspace: published once, never edited, read back only if whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from faceswap_core.errors import ManifestError
+from faceswap_core.schemas import schema_name
+from faceswap_core.storage import Workspace, sha256_file
+from faceswap_core.types import ManifestRef
+
+ROWS_PER_GROUP = 64
+"""Rows in one row group, so that a stage streams faces instead of holding a chunk."""
+
+Row = dict[str, Any]
+
+
+def publish(
+    workspace: Workspace,
+    folder: str,
+    name: str,
+    schema: pa.Schema,
+    rows: Iterable[Row],
+    metadata: Mapping[str, str] | None = None,
+) -> ManifestRef:
+    """Write rows to ``<folder>/<name>-<digest>.parquet``, streamed in row groups.
+
+    Args:
+        workspace: where to publish.
+        folder: the stage's folder.
+        name: what the file is about, such as ``detections-0003``.
+        schema: one of ``schemas``.
+        rows: dictionaries with the schema's columns; missing ones become null.
+        metadata: further text for the schema's metadata.
+    """
+    full = schema.with_metadata({**(schema.metadata or {}), **(metadata or {})})
+    count = 0
+    with workspace.scratch(".parquet") as temporary:
+        with pq.ParquetWriter(temporary, full, compression="zstd") as writer:
+            for group in _groups(rows):
+                writer.write_table(pa.Table.from_pylist(group, schema=full), row_group_size=ROWS_PER_GROUP)
+                count += len(group)
+        ref = workspace.publish_file(folder, name, temporary)
+    return ManifestRef(path=ref["path"], sha256=ref["sha256"], rows=count, schema=schema_name(schema))
+
+
+def _groups(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    group: list[Row] = []
+    for row in rows:
+        group.append(row)
+        if len(group) == ROWS_PER_GROUP:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def stream(
+    workspace: Workspace, ref: ManifestRef, schema: pa.Schema, columns: list[str] | None = None
+) -> Iterator[Row]:
+    """Rows of a manifest, one row group in memory at a time."""
+    with _open(workspace, ref, schema) as file:
+        for batch in file.iter_batches(batch_size=ROWS_PER_GROUP, columns=columns):
+            yield from batch.to_pylist()
+
+
+def load(workspace: Workspace, ref: ManifestRef, schema: pa.Schema, columns: list[str] | None = None) -> pa.Table:
+    """A whole manifest as a table; for manifests without images."""
+    with _open(workspace, ref, schema) as file:
+        return file.read(columns=columns)
+
+
+def metadata(workspace: Workspace, ref: ManifestRef, schema: pa.Schema) -> dict[str, str]:
+    """The text that was published beside the rows."""
+    with _open(workspace, ref, schema) as file:
+        return {k.decode(): v.decode() for k, v in (file.schema_arrow.metadata or {}).items()}
+
+
+def _open(workspace: Workspace, ref: ManifestRef, schema: pa.Schema) -> pq.ParquetFile:
+    path = workspace.path(ref["path"])
+    if not path.is_file():
+        raise ManifestError(f"manifest {path} is missing: run the same command again to compute it anew")
+    if sha256_file(path) != ref["sha256"]:
+        raise ManifestError(f"manifest {path} was altered after it was published: run the same command again")
+    file = pq.ParquetFile(path)
+    found, wanted = schema_name(file.schema_arrow), schema_name(schema)
+    if found != wanted:
+        file.close()
+        raise ManifestError(f"{path} follows schema {found!r}, not {wanted!r}: remove it and run again")
+    return file

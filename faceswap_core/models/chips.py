@@ -1,0 +1,102 @@
+"""chips of both sides -> batches: resident as uint8, drawn by the step's own random numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from faceswap_core.models.augment import Augmentation, plain_views, sample_pairs
+from faceswap_core.types import F32, F64, I64, U8
+
+
+@dataclass(frozen=True)
+class Side:
+    """The faces of one person."""
+
+    chips: U8
+    """(N, S, S, 4) RGB and mask, 0..255."""
+    held_out: U8
+    """(M, S, S, 4) the stretch of time kept from training."""
+    scale: F64
+    """(3,) colours * scale + shift = the common colour space."""
+    shift: F64
+    """(3,)."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Views of both sides: input (N, 3, R, R) and target RGB + mask (N, 4, R, R), 0..1."""
+
+    input_a: Tensor
+    """Warped views of A."""
+    target_a: Tensor
+    """What D_A should make of them."""
+    input_b: Tensor
+    """Warped views of B."""
+    target_b: Tensor
+    """What D_B should make of them."""
+
+
+def to_network(views: F32, scale: F64, shift: F64) -> Tensor:
+    """Views (N, R, R, 4) 0..255 -> (N, 4, R, R) 0..1 in the common colour space; the mask is not recoloured."""
+    colors = views[..., :3] * scale.astype(np.float32) + shift.astype(np.float32)
+    full = np.concatenate([colors, views[..., 3:]], axis=-1) / np.float32(255)
+    return torch.from_numpy(full).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Draws the batch of any step; the same step gives the same batch, whatever was drawn before."""
+
+    a: Side
+    """Person of the plate."""
+    b: Side
+    """Person whose face is drawn."""
+    seed: int
+    """Seed of the job."""
+    batch: int
+    """Faces a side."""
+    resolution: int
+    """Side of a view in pixels."""
+    coverage: float
+    """Side of the view as a share of the chip's side."""
+    how: Augmentation
+    """Amounts of random change."""
+
+    def draw(self, step: int) -> Batch:
+        """Batch of one step."""
+        rng = np.random.default_rng([self.seed, step])
+        input_a, target_a = self._side(self.a, rng)
+        input_b, target_b = self._side(self.b, rng)
+        return Batch(input_a, target_a, input_b, target_b)
+
+    def _side(self, side: Side, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        chosen = rng.integers(0, len(side.chips), self.batch)
+        warped, target = sample_pairs(
+            side.chips[chosen], rng, self.how, resolution=self.resolution, coverage=self.coverage
+        )
+        moved = to_network(target, side.scale, side.shift)
+        moved[:, :3].clamp_(0, 1)  # what a sigmoid can reach
+        return to_network(warped, side.scale, side.shift)[:, :3], moved
+
+    def batches(self, first: int, end: int) -> Iterator[tuple[int, Batch]]:
+        """Batches of steps first..end-1, one drawn ahead in a thread."""
+        with ThreadPoolExecutor(1, thread_name_prefix="augment") as pool:
+            ahead: Future[Batch] | None = pool.submit(self.draw, first) if first < end else None
+            for step in range(first, end):
+                assert ahead is not None
+                current = ahead.result()
+                ahead = pool.submit(self.draw, step + 1) if step + 1 < end else None
+                yield step, current
+
+    def held_out(self, side: Side, most: int = 64) -> Tensor:
+        """Undisturbed views (M, 4, R, R) of the held-out stretch, at most ``most`` evenly spread ones."""
+        count = len(side.held_out)
+        chosen: I64 = np.unique(np.linspace(0, max(count - 1, 0), min(count, most)).round().astype(np.int64))
+        views = plain_views(side.held_out[chosen], resolution=self.resolution, coverage=self.coverage)
+        return to_network(views, side.scale, side.shift)

@@ -1,0 +1,203 @@
+"""Every manifest's schema, in the order of the data.
+
+Units: pixels with the centre of the top left pixel at (0, 0); ``pts`` and ``duration`` in ticks of the stream's
+time_base, which stands in the metadata of FRAMES; colours 0..255 RGB. Matrices are 2x3, row by row.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+_IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+_XYXY = pa.list_(pa.float32(), 4)
+_POINTS5 = pa.list_(pa.float32(), 10)
+_MATRIX = pa.list_(pa.float64(), 6)
+_RGB = pa.list_(pa.float64(), 3)
+
+
+def _schema(name: str, version: int, fields: list[tuple[str, pa.DataType]]) -> pa.Schema:
+    return pa.schema(fields, metadata={"faceswap.schema": f"{name}/{version}"})
+
+
+def schema_name(schema: pa.Schema) -> str:
+    """Name and version of a schema, such as ``detections/1``."""
+    return str((schema.metadata or {}).get(b"faceswap.schema", b"").decode())
+
+
+_FACE = [("frame_index", pa.int64()), ("face_index", pa.int32())]
+
+TRUTH = _schema(
+    "truth",
+    1,
+    [
+        ("frame_index", pa.int64()),
+        ("landmarks", pa.list_(pa.float32(), 136)),  # 68 points x, y in frame px
+        ("visible", pa.list_(pa.bool_(), 68)),
+        ("identity", pa.int64()),
+        ("performance", pa.int64()),
+        ("parameters", pa.string()),  # JSON of expression, pose and light
+    ],
+)
+"""What a rendered actor's clip truly shows, one row a frame."""
+
+FRAMES = _schema(
+    "frames",
+    1,
+    [
+        ("frame_index", pa.int64()),
+        ("pts", pa.int64()),
+        ("duration", pa.int64()),
+        ("key_class", pa.string()),
+        ("chunk_index", pa.int32()),
+        ("corrupt", pa.bool_()),
+        ("luma_mean", pa.float32()),  # 0..1
+        ("cut_score", pa.float32()),  # mean absolute difference of luma thumbnails to the frame before, 0..1
+        ("crc32", pa.int64()),  # of all planes of the decoded frame
+    ],
+)
+"""The frames of one chunk; stream facts, source digest and chunk in the metadata."""
+
+DETECTIONS = _schema(
+    "detections",
+    1,
+    [
+        *_FACE,
+        ("box_xyxy", _XYXY),
+        ("score", pa.float32()),
+        ("points5", _POINTS5),  # eye, eye, nose, mouth corner, mouth corner; left of the image first
+        ("points_dense", pa.list_(pa.float32())),
+        ("embedding", pa.list_(pa.float32())),
+        ("backend", pa.string()),
+    ],
+)
+"""The faces of one chunk; frames without a face have no row."""
+
+TRACKS = _schema(
+    "tracks",
+    1,
+    [
+        *_FACE,
+        ("track_id", pa.int32()),
+        ("subject", pa.string()),  # null: a face that nobody chose
+        ("shot", pa.int32()),
+        ("box_xyxy", _XYXY),
+        ("score", pa.float32()),
+        ("points5", _POINTS5),  # smoothed
+        ("points5_raw", _POINTS5),  # as detected or interpolated
+        ("similarity", pa.list_(pa.float64(), 4)),  # a, b, x, y: unit square of the template -> frame px
+        ("interpolated", pa.bool_()),
+    ],
+)
+"""The faces of one chunk as parts of tracks."""
+
+ALIGNED = _schema(
+    "aligned",
+    1,
+    [
+        *_FACE,
+        ("track_id", pa.int32()),
+        ("subject", pa.string()),
+        ("shot", pa.int32()),
+        ("interpolated", pa.bool_()),
+        ("score", pa.float32()),
+        ("matrix", _MATRIX),  # frame px -> chip px
+        ("chip", _IMAGE),
+        ("sharpness", pa.float32()),  # variance of the Laplacian of the chip's luma
+        ("pose", pa.list_(pa.float32(), 3)),  # yaw, pitch, roll in degrees, from five points
+        ("color_sum", _RGB),  # under the mask
+        ("color_square_sum", _RGB),
+        ("color_weight", pa.float64()),  # sum of the mask
+        ("video", pa.string()),  # sha256 of the source video
+    ],
+)
+"""The chips of one chunk."""
+
+MASKS = _schema("masks", 1, [*_FACE, ("mask", _IMAGE)])
+"""The face masks of one chunk, in chip px, 0..255."""
+
+COLOR_STATS = _schema(
+    "color-stats",
+    1,
+    [
+        ("subject", pa.string()),
+        ("video", pa.string()),  # sha256 of the source video; null: the whole set
+        ("track_id", pa.int32()),  # null: the whole set
+        ("shot", pa.int32()),  # null: the whole set
+        ("mean", _RGB),
+        ("std", _RGB),
+        ("count", pa.int64()),  # faces
+        ("scale", _RGB),  # colours of this subject * scale + shift = the common space, that of B
+        ("shift", _RGB),
+    ],
+)
+"""Colours of both sides under the face masks, and what brings them together."""
+
+SELECTION = _schema("selection", 1, [*_FACE, ("video", pa.string()), ("keep", pa.bool_()), ("reason", pa.string())])
+"""Which faces a user keeps."""
+
+TRAIN_LOG = _schema(
+    "train-log",
+    1,
+    [
+        ("step", pa.int64()),
+        ("loss_a", pa.float32()),
+        ("loss_b", pa.float32()),
+        ("validation_a", pa.float32()),  # null where not measured
+        ("validation_b", pa.float32()),
+        ("seconds", pa.float64()),
+        ("cpu_seconds", pa.float64()),
+    ],
+)
+"""Masked L1 of both sides over the steps of the training."""
+
+SWAPPED = _schema(
+    "swapped",
+    1,
+    [*_FACE, ("track_id", pa.int32()), ("shot", pa.int32()), ("patch", _IMAGE), ("matrix", _MATRIX)],
+)
+"""RGBA patches of one chunk; matrix: frame px -> patch px."""
+
+SMOOTHED = SWAPPED.with_metadata({"faceswap.schema": "smoothed/1"})
+"""RGBA patches of one chunk, steadied in time."""
+
+CHUNKS = _schema(
+    "chunks",
+    1,
+    [
+        ("chunk_index", pa.int32()),
+        ("path", pa.string()),
+        ("sha256", pa.string()),
+        ("frames", pa.int64()),
+        ("first_pts", pa.int64()),
+        ("last_pts", pa.int64()),
+        (
+            "states",
+            pa.list_(pa.struct([("frame_index", pa.int64()), ("state", pa.string()), ("reason", pa.string())])),
+        ),
+    ],
+)
+"""One encoded chunk and how each of its frames ended."""
+
+REPORT = _schema("report", 1, [("check", pa.string()), ("passed", pa.bool_()), ("detail", pa.string())])
+"""What verification found."""
+
+EVALUATION = _schema(
+    "evaluation",
+    1,
+    [
+        ("frame_index", pa.int64()),
+        ("swap", pa.float64()),  # L1 to the truth inside the mask, 0..1
+        ("plate", pa.float64()),
+        ("mean_face", pa.float64()),
+        ("reconstruction", pa.float64()),
+        ("transfer", pa.float64()),
+        ("residual", pa.float64()),
+        ("reconstruction_transfer", pa.float64()),
+        ("reconstruction_residual", pa.float64()),
+        ("mean_face_transfer", pa.float64()),
+        ("mean_face_residual", pa.float64()),
+        ("blurred_truth_transfer", pa.float64()),
+        ("blurred_truth_residual", pa.float64()),
+    ],
+)
+"""The swap against the truth, one row a frame."""

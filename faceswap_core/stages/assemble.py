@@ -1,0 +1,57 @@
+"""encoded chunks + plate -> the finished video."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypedDict
+
+from faceswap_core import manifest
+from faceswap_core.errors import ManifestError
+from faceswap_core.schemas import CHUNKS
+from faceswap_core.stages.decode import check_source
+from faceswap_core.storage import Workspace, disk_full_as_ours, file_ref
+from faceswap_core.types import FileRef, ManifestRef
+from faceswap_core.video.assemble import assemble
+from faceswap_core.video.index import build_index
+
+_log = logging.getLogger(__name__)
+
+
+class Assembled(TypedDict):
+    """The finished video."""
+
+    video: FileRef
+    """Absolute path and digest."""
+    not_carried: list[str]
+    """Streams of the plate that the output's container cannot hold."""
+
+
+def assemble_video(workspace: Workspace, plate: FileRef, chunks: Sequence[ManifestRef], output: Path) -> Assembled:
+    """Join the encoded chunks and copy sound, subtitles, chapters and tags of the plate.
+
+    Raises:
+        ManifestError: a chunk is missing or was altered.
+    """
+    check_source(plate)
+    parts: list[Path] = []
+    for ref in chunks:
+        for row in manifest.stream(workspace, ref, CHUNKS, ["path", "sha256"]):
+            if not workspace.holds(row["path"], row["sha256"]):
+                raise ManifestError(f"encoded chunk {row['path']} is missing or altered: run the same command again")
+            parts.append(workspace.path(row["path"]))
+    with disk_full_as_ours(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
+    report = assemble(plate["path"], parts, output, build_index(plate["path"]))
+    _log.info("assembled %d frames to %s", report.frames, output)
+    return Assembled(video=file_ref(output), not_carried=list(report.not_carried))
+
+
+def frame_states(workspace: Workspace, chunks: Sequence[ManifestRef]) -> list[dict[str, str | int]]:
+    """State and reason of every frame, in order."""
+    states: list[dict[str, str | int]] = []
+    for ref in chunks:
+        for row in manifest.stream(workspace, ref, CHUNKS, ["states"]):
+            states += row["states"]
+    return states

@@ -1,0 +1,43 @@
+"""arrays <-> the image columns of manifests (lossless PNG)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+
+from faceswap_core.errors import ManifestError
+from faceswap_core.types import U8
+
+_FAST = [cv2.IMWRITE_PNG_COMPRESSION, 1]
+
+
+def pack(image: U8) -> dict[str, Any]:
+    """(H, W), (H, W, 3) RGB or (H, W, 4) RGBA uint8 -> value of an image column."""
+    return {"bytes": png(image), "path": None}
+
+
+def png(image: U8) -> bytes:
+    """(H, W), (H, W, 3) RGB or (H, W, 4) RGBA uint8 -> bytes of a PNG file."""
+    if image.ndim == 3:
+        order = cv2.COLOR_RGB2BGR if image.shape[2] == 3 else cv2.COLOR_RGBA2BGRA
+        image = np.asarray(cv2.cvtColor(image, order), np.uint8)
+    done, data = cv2.imencode(".png", image, _FAST)
+    if not done:
+        raise ManifestError(f"an image of shape {image.shape} cannot be written as PNG")
+    return bytes(data)
+
+
+def unpack(value: dict[str, Any]) -> U8:
+    """Value of an image column -> uint8 array in RGB order, with the channels it was packed with.
+
+    Raises:
+        ManifestError: the bytes are no image.
+    """
+    image = cv2.imdecode(np.frombuffer(value["bytes"], np.uint8), cv2.IMREAD_UNCHANGED)
+    if image is None:
+        raise ManifestError("an image column holds bytes that are no image: remove that manifest and run again")
+    if image.ndim == 3:
+        image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB if image.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
+    return np.asarray(image, np.uint8)

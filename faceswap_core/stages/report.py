@@ -1,0 +1,177 @@
+"""manifests of a run -> figures and pictures for its report."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import matplotlib
+import numpy as np
+import torch
+
+from faceswap_core import manifest
+from faceswap_core.config import DetectSettings, RuntimeSettings
+from faceswap_core.faces.tracking import jitter
+from faceswap_core.manifest import Row
+from faceswap_core.schemas import CHUNKS, TRACKS, TRAIN_LOG
+from faceswap_core.stages.assemble import frame_states
+from faceswap_core.stages.decode import read_frames
+from faceswap_core.stages.weights import pick_device, read_facts
+from faceswap_core.storage import Workspace
+from faceswap_core.types import F64, I64, U8, FileRef, Json, ManifestRef
+from faceswap_core.video.colour import to_rgb
+from faceswap_core.video.reader import decode_linear
+
+matplotlib.use("Agg")
+
+_WIDEST = 720
+"""Columns of a picture in the report, at most."""
+_DEEPEST = 120
+"""Frames decoded from a chunk's start to reach a picture, at most."""
+_GREY = "#8a8f98"
+"""Readable on white and on black."""
+
+
+def frame_counts(workspace: Workspace, tracks: Sequence[ManifestRef], chunks: Sequence[ManifestRef]) -> Json:
+    """The ``frames`` part of report.json, and the reasons of frames that are not simply swapped."""
+    states = frame_states(workspace, chunks)
+    counts = Counter(str(s["state"]) for s in states)
+    interpolated = {row["frame_index"] for row in _subject_rows(workspace, tracks) if row["interpolated"]}
+    return {
+        "total": len(states),
+        **{state: counts[state] for state in ("swapped", "passed_through", "no_face", "failed")},
+        "interpolated": len(interpolated),
+        "reasons": dict(Counter(str(s["reason"]) for s in states if s["state"] != "swapped")),
+    }
+
+
+def frames_in_state(workspace: Workspace, chunks: Sequence[ManifestRef], state: str) -> list[int]:
+    """frame_index of all frames that ended in a state."""
+    return [int(s["frame_index"]) for s in frame_states(workspace, chunks) if s["state"] == state]
+
+
+def faces_report(workspace: Workspace, tracks: Sequence[ManifestRef], settings: DetectSettings) -> Json:
+    """The ``faces`` part of report.json: jitter as a share of the eyes' distance, averaged over tracks by length."""
+    by_track: dict[int, list[Row]] = defaultdict(list)
+    for row in _subject_rows(workspace, tracks):
+        by_track[row["track_id"]].append(row)
+    figures: Json = {"backend": settings.backend}
+    long_enough = [rows for rows in by_track.values() if len(rows) >= 3]
+    for name, column in (("jitter_before", "points5_raw"), ("jitter_after", "points5")):
+        figures[name] = _mean_jitter(long_enough, column)
+    figures["gaps_filled"] = sum(row["interpolated"] for rows in by_track.values() for row in rows)
+    if not long_enough:
+        figures["reason"] = "no track of three frames or more"
+    return figures
+
+
+def _subject_rows(workspace: Workspace, tracks: Sequence[ManifestRef]) -> Iterator[Row]:
+    columns = ["frame_index", "track_id", "subject", "points5", "points5_raw", "interpolated"]
+    for ref in tracks:
+        yield from (r for r in manifest.stream(workspace, ref, TRACKS, columns) if r["subject"] is not None)
+
+
+def _mean_jitter(tracks: Sequence[Sequence[Row]], column: str) -> float | None:
+    if not tracks:
+        return None
+    values = [jitter(_points(rows, column)) for rows in tracks]
+    return float(np.average(values, weights=[len(rows) for rows in tracks]))
+
+
+def _points(rows: Sequence[Row], column: str) -> F64:
+    return np.array([row[column] for row in rows], np.float64).reshape(-1, 5, 2)
+
+
+def model_facts(workspace: Workspace, weights: FileRef) -> Json:
+    """Name, sizes, sides and steps of the network in use."""
+    path = Path(weights["path"])
+    facts = read_facts(path if path.is_absolute() else workspace.path(weights["path"]))
+    return {"model": facts.model, "steps": facts.step, "sides": list(facts.sides), **facts.sizes}
+
+
+def device_facts(runtime: RuntimeSettings) -> Json:
+    """Where networks run."""
+    device = pick_device(runtime)
+    return {
+        "device": device.type,
+        "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+        "torch_threads": runtime.threads,
+    }
+
+
+def loss_curve(workspace: Workspace, log: ManifestRef) -> str:
+    """Losses over the steps as an SVG data URI, readable on light and dark ground."""
+    from matplotlib.figure import Figure  # slow to import, and needed once a run
+
+    table = manifest.load(workspace, log, TRAIN_LOG).to_pandas()
+    figure = Figure(figsize=(7.2, 2.9), layout="constrained")
+    axes = figure.add_subplot()
+    for name, color in (("a", "#3b82f6"), ("b", "#f59e0b")):
+        axes.plot(table["step"], table[f"loss_{name}"], color=color, lw=1.4, label=f"{name.upper()} training")
+        held_out = table.dropna(subset=[f"validation_{name}"])
+        axes.plot(held_out["step"], held_out[f"validation_{name}"], "o--", color=color, ms=3, lw=1,
+                  label=f"{name.upper()} held out")  # fmt: skip
+    axes.set_xlabel("steps", color=_GREY)
+    axes.set_ylabel("masked L1", color=_GREY)
+    axes.tick_params(colors=_GREY)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side in ("left", "bottom"))
+        spine.set_color(_GREY)
+    axes.grid(color=_GREY, alpha=0.2)
+    if len(table):
+        axes.legend(frameon=False, labelcolor=_GREY, fontsize=8)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    return _data_uri("image/svg+xml", buffer.getvalue())
+
+
+def picture_uri(workspace: Workspace, picture: FileRef) -> str:
+    """A published PNG as a data URI."""
+    return _data_uri("image/png", workspace.path(picture["path"]).read_bytes())
+
+
+def before_and_after(
+    workspace: Workspace, plate: FileRef, frames: Sequence[ManifestRef], chunks: Sequence[ManifestRef], count: int = 4
+) -> list[Json]:
+    """Some swapped frames, spread over the plate, as they were and as they are: frame_index, before, after."""
+    pictures = []
+    for chunk, offset, frame_index in _spread(_reachable(workspace, chunks), count):
+        row = next(manifest.stream(workspace, chunks[chunk], CHUNKS, ["path"]))
+        before = next(islice(read_frames(workspace, plate, frames[chunk]), offset, None), None)
+        after = next(islice(decode_linear(workspace.path(row["path"])), offset, None), None)
+        if before is not None and after is not None:
+            uris = {"before": _jpeg(to_rgb(before.frame)), "after": _jpeg(to_rgb(after))}
+            pictures.append({"frame_index": frame_index, **uris})
+    return pictures
+
+
+def _reachable(workspace: Workspace, chunks: Sequence[ManifestRef]) -> list[tuple[int, int, int]]:
+    """Chunk, offset in it and frame_index of swapped frames near their chunk's start."""
+    found = []
+    for number, ref in enumerate(chunks):
+        states = frame_states(workspace, [ref])
+        for offset, state in enumerate(states[:_DEEPEST]):
+            if state["state"] == "swapped":
+                found.append((number, offset, int(state["frame_index"])))
+    return found
+
+
+def _spread(items: list[tuple[int, int, int]], count: int) -> list[tuple[int, int, int]]:
+    positions: I64 = np.linspace(0, len(items) - 1, count + 2)[1:-1].round().astype(np.int64)
+    return [items[i] for i in dict.fromkeys(positions.tolist())] if items else []
+
+
+def _jpeg(image: U8) -> str:
+    scale = min(1.0, _WIDEST / image.shape[1])
+    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else image
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 88])
+    return _data_uri("image/jpeg", data.tobytes())
+
+
+def _data_uri(kind: str, data: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"

@@ -1,0 +1,97 @@
+"""aligned faces + weights -> swapped: draw the other person's face from each chip of one chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+import numpy as np
+
+from faceswap_core import layout, manifest
+from faceswap_core.config import AlignSettings, RuntimeSettings
+from faceswap_core.errors import SettingsError
+from faceswap_core.faces.geometry import chip_to_view, compose
+from faceswap_core.manifest import Row
+from faceswap_core.models.augment import plain_views
+from faceswap_core.schemas import ALIGNED, SWAPPED
+from faceswap_core.stages.images import pack, unpack
+from faceswap_core.stages.weights import Swapper, pick_device
+from faceswap_core.storage import Workspace
+from faceswap_core.threads import cap_threads
+from faceswap_core.types import FileRef, ManifestRef, Progress, no_progress
+
+
+def swap_frames(
+    workspace: Workspace,
+    chunk_index: int,
+    aligned: ManifestRef,
+    weights: FileRef,
+    direction: tuple[str, str],
+    align: AlignSettings,
+    batch: int,
+    runtime: RuntimeSettings,
+    progress: Progress = no_progress,
+) -> ManifestRef:
+    """Swap every face of one chunk.
+
+    The colours of the plate are brought to the network's common space and the result's back again.
+
+    Args:
+        workspace: where manifests are.
+        chunk_index: number of the chunk.
+        aligned: ALIGNED of the chunk.
+        weights: trained weights.
+        direction: subject of the plate, subject to draw.
+        align: how the chips were cut; must be as in training.
+        batch: faces a pass.
+        runtime: device and threads.
+        progress: told batch by batch.
+    """
+    cap_threads(runtime.threads)
+    swapper = Swapper(workspace, weights, pick_device(runtime))
+    check_view(swapper, align)
+    source, target = (swapper.facts.side_of(name) for name in direction)
+
+    def rows() -> Iterator[Row]:
+        faces = manifest.stream(workspace, aligned, ALIGNED, _COLUMNS)
+        done = 0
+        while group := list(islice(faces, batch)):
+            yield from _swap_group(swapper, group, source, target, align)
+            done += len(group)
+            progress(done, aligned["rows"], "faces")
+
+    return manifest.publish(workspace, layout.SWAPPED, layout.chunk_name("swapped", chunk_index), SWAPPED, rows())
+
+
+_COLUMNS = ["frame_index", "face_index", "track_id", "shot", "matrix", "chip"]
+
+
+def check_view(swapper: Swapper, align: AlignSettings) -> None:
+    """Refuse chips that show another part of the face than those the network learned from.
+
+    Raises:
+        SettingsError: ``align`` differs from the training's.
+    """
+    facts = swapper.facts
+    if (facts.coverage, facts.eye_distance) != (align.coverage, align.eye_distance):
+        raise SettingsError(
+            f"the model was trained with align.coverage {facts.coverage} and align.eye_distance "
+            f"{facts.eye_distance}, the job has {align.coverage} and {align.eye_distance}: use the model's"
+        )
+
+
+def _swap_group(swapper: Swapper, group: list[Row], source: int, target: int, align: AlignSettings) -> Iterator[Row]:
+    chips = np.stack([unpack(row["chip"]) for row in group])
+    views = plain_views(chips, resolution=swapper.resolution, coverage=align.coverage)
+    drawn = swapper.draw(views, source=source, target=target)
+    back = swapper.facts.colors[source].to_common.inverse()
+    colors = back.apply(drawn[..., :3])
+    patches = np.concatenate([colors, drawn[..., 3:]], axis=-1)
+    patches = np.clip(np.round(patches), 0, 255).astype(np.uint8)
+    to_view = chip_to_view(chips.shape[1], align.coverage, swapper.resolution)
+    for row, patch in zip(group, patches, strict=True):
+        matrix = compose(to_view, np.array(row["matrix"]).reshape(2, 3))
+        yield {k: row[k] for k in ("frame_index", "face_index", "track_id", "shot")} | {
+            "patch": pack(patch),
+            "matrix": matrix.ravel().tolist(),
+        }

@@ -1,0 +1,61 @@
+"""finished video + plate -> report: same frames, same times, same other streams."""
+
+from __future__ import annotations
+
+from faceswap_core import layout, manifest
+from faceswap_core.schemas import REPORT
+from faceswap_core.storage import Workspace
+from faceswap_core.types import FileRef, Json, ManifestRef
+from faceswap_core.video.index import build_index
+from faceswap_core.video.verify import verify_video as compare
+
+_SAMPLE = 16
+
+
+def verify_video(workspace: Workspace, plate: FileRef, video: FileRef, not_carried: list[str]) -> ManifestRef:
+    """Compare the finished video with its plate, packet by packet, and decode a sample of its frames.
+
+    Args:
+        workspace: where manifests are.
+        plate: the source.
+        video: the finished video.
+        not_carried: streams that the container could not hold, as assembly said.
+    """
+    index = build_index(plate["path"])
+    found = compare(video["path"], index, plate["path"], _SAMPLE)
+    lost = list(found.not_carried)
+    rows = [
+        {"check": "frames", "passed": found.frames == len(index), "detail": str(found.frames)},
+        {
+            "check": "pts_equal",
+            "passed": found.pts_equal,
+            "detail": f"largest error {found.max_pts_error_seconds} s",
+        },
+        {
+            "check": "streams_equal",
+            "passed": found.streams_equal or len(lost) <= len(not_carried),
+            "detail": "; ".join(lost),
+        },
+        {
+            "check": "sample_decoded",
+            "passed": not found.sample_failed,
+            "detail": f"{found.sample_decoded} decoded, failed: {list(found.sample_failed)}",
+        },
+    ]
+    rows += [{"check": "not_carried", "passed": True, "detail": text} for text in not_carried]
+    return manifest.publish(workspace, layout.REPORTS, "report", REPORT, rows)
+
+
+def video_report(workspace: Workspace, ref: ManifestRef) -> Json:
+    """The ``video`` part of report.json, and the list of checks that did not pass."""
+    rows = list(manifest.stream(workspace, ref, REPORT))
+    passed = {row["check"]: row["passed"] for row in rows}
+    frames = next(row["detail"] for row in rows if row["check"] == "frames")
+    return {
+        "frames": int(frames),
+        "pts_equal": passed["pts_equal"],
+        "streams_equal": passed["streams_equal"],
+        "sample_decoded": passed["sample_decoded"],
+        "not_carried": [row["detail"] for row in rows if row["check"] == "not_carried"],
+        "failed_checks": [f"{row['check']}: {row['detail']}" for row in rows if not row["passed"]],
+    }

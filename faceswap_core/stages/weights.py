@@ -1,0 +1,160 @@
+"""weights file -> network with what must be known to use it: sides, view, colours."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from faceswap_core.config import RuntimeSettings
+from faceswap_core.errors import EnvironmentFault, ManifestError, SettingsError
+from faceswap_core.faces.color import ColorMap
+from faceswap_core.models import MODELS, Original
+from faceswap_core.models.blocks import channels_last
+from faceswap_core.models.checkpoint import load_weights
+from faceswap_core.storage import Workspace, sha256_file
+from faceswap_core.types import F32, F64, FileRef, Json
+
+FINISHED = "finished.json"
+"""File in a checkpoint folder that names the finished weights."""
+
+
+@dataclass(frozen=True)
+class ColorFacts:
+    """Colours of one side's whole training set."""
+
+    mean: F64
+    """(3,) 0..255."""
+    to_common: ColorMap
+    """Brings this side's colours to the common space, that of the second side."""
+
+
+@dataclass(frozen=True)
+class WeightsFacts:
+    """What stands in the metadata of a weights file."""
+
+    model: str
+    """Name in MODELS."""
+    sizes: dict[str, int]
+    """resolution, width and latent."""
+    sides: tuple[str, str]
+    """Names of the two subjects; the first is side 0."""
+    coverage: float
+    """Side of the view as a share of the chip's side."""
+    eye_distance: float
+    """Distance of the eyes as a share of the view's side."""
+    step: int
+    """Training steps."""
+    colors: tuple[ColorFacts, ColorFacts]
+    """Colours of both sides."""
+
+    def side_of(self, subject: str) -> int:
+        """0 or 1.
+
+        Raises:
+            SettingsError: the network was not trained on this subject.
+        """
+        if subject not in self.sides:
+            raise SettingsError(f"the model was trained on {list(self.sides)}, not on {subject!r}: use those names")
+        return self.sides.index(subject)
+
+
+def read_facts(path: Path) -> WeightsFacts:
+    """Facts of a weights file.
+
+    Raises:
+        ManifestError: the file is no weights file of ours.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            data: Json = json.loads((file.metadata() or {})["faceswap"])
+        sides = (data["sides"][0], data["sides"][1])
+        colors = [
+            ColorFacts(np.array(c["mean"]), ColorMap(np.array(c["scale"]), np.array(c["shift"])))
+            for c in (data["colors"][name] for name in sides)
+        ]
+        return WeightsFacts(
+            model=data["model"],
+            sizes={k: int(data[k]) for k in ("resolution", "width", "latent")},
+            sides=sides,
+            coverage=float(data["coverage"]),
+            eye_distance=float(data["eye_distance"]),
+            step=int(data["step"]),
+            colors=(colors[0], colors[1]),
+        )
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError, IndexError) as error:
+        raise ManifestError(
+            f"{path} is no weights file of this program ({error}): name a finished checkpoint"
+        ) from error
+
+
+def finished_weights(folder: Path) -> FileRef:
+    """The finished weights of a checkpoint folder, checked.
+
+    Raises:
+        SettingsError: the folder has none.
+        ManifestError: they were altered.
+    """
+    pointer = folder / FINISHED
+    if not pointer.is_file():
+        raise SettingsError(f"train.model {folder} holds no finished training: name a folder under checkpoints/")
+    data: Json = json.loads(pointer.read_text())
+    path = folder / Path(str(data["file"])).name
+    if not path.is_file() or sha256_file(path) != data["sha256"]:
+        raise ManifestError(f"weights {path} are missing or were altered: restore them or train again")
+    return FileRef(path=str(path.absolute()), sha256=data["sha256"], size=path.stat().st_size)
+
+
+def pick_device(runtime: RuntimeSettings) -> torch.device:
+    """The device that the settings and the machine allow.
+
+    Raises:
+        EnvironmentFault: a GPU was asked for and there is none.
+    """
+    available = torch.cuda.is_available()
+    if runtime.device == "cuda" and not available:
+        raise EnvironmentFault("runtime.device is 'cuda', but torch finds no CUDA GPU: set it to 'auto' or 'cpu'")
+    return torch.device("cuda" if available and runtime.device != "cpu" else "cpu")
+
+
+class Swapper:
+    """A loaded network that draws one subject's face from views of another."""
+
+    def __init__(self, workspace: Workspace, weights: FileRef, device: torch.device) -> None:
+        """Load weights, from this workspace or from an absolute path."""
+        path = Path(weights["path"])
+        path = path if path.is_absolute() else workspace.path(weights["path"])
+        if not path.is_file() or sha256_file(path) != weights["sha256"]:
+            raise ManifestError(f"weights {path} are missing or were altered: run the same command again")
+        self.facts = read_facts(path)
+        self.device = device
+        network: Original = MODELS[self.facts.model](**self.facts.sizes)
+        load_weights(path, network)
+        self.network = channels_last(network.to(device)).eval().requires_grad_(False)
+
+    @property
+    def resolution(self) -> int:
+        """Side of a view in pixels."""
+        return self.facts.sizes["resolution"]
+
+    def draw(self, views: F32, *, source: int, target: int) -> F32:
+        """D_target(E(views)).
+
+        Args:
+            views: (N, R, R, 3) 0..255 in the colours of side ``source``.
+            source: side of the views, 0 or 1.
+            target: side whose face is drawn.
+
+        Returns:
+            (N, R, R, 4) RGBA 0..255 in the common colour space.
+        """
+        common = self.facts.colors[source].to_common.apply(views) / np.float32(255)
+        x = torch.from_numpy(common).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+        made: Tensor = self.network(x.to(self.device), target)
+        out: F32 = made.float().permute(0, 2, 3, 1).cpu().numpy() * np.float32(255)
+        return out

@@ -1,0 +1,1 @@
+"""Video in and out: index, chunk reader, rectangle edit, chunk encoder, assembly, verification."""

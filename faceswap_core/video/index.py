@@ -1,0 +1,199 @@
+"""video -> frame index: exact times of every frame and the places where decoding can start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from faceswap_core.errors import MediaError
+from faceswap_core.video.chunks import NO_TIMESTAMP, Chunk, plan_chunks
+from faceswap_core.video.container import open_input, pick_video, read_only
+from faceswap_core.video.facts import StreamFacts, gather_facts
+from faceswap_core.video.keyframes import key_class
+
+__all__ = ["Chunk", "FrameIndex", "build_index", "frame_seconds", "open_input", "plan_chunks"]
+
+_PROBE_PACKETS = 500
+"""Packets after which a stream without a decodable frame is given up."""
+
+
+@dataclass(frozen=True)
+class FrameIndex:
+    """Every shown frame of a video, in presentation order; all arrays have shape (N,)."""
+
+    facts: StreamFacts
+    """Facts of the stream."""
+    pts: npt.NDArray[np.int64]
+    """Presentation times, ticks of ``facts.time_base``, strictly increasing."""
+    duration: npt.NDArray[np.int64]
+    """Ticks each frame is shown; from pts differences where the file does not say."""
+    key_class: npt.NDArray[np.str_]
+    """'' | idr | open | gradual | key, see `keyframes`."""
+    packet_dts: npt.NDArray[np.int64]
+    """Decoding time of the frame's packet; `NO_TIMESTAMP` where absent."""
+    packet_size: npt.NDArray[np.int64]
+    """Bytes of the frame's packet."""
+    packet_order: npt.NDArray[np.int64]
+    """Ordinal of the frame's packet in the file (decoding order)."""
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return len(self.pts)
+
+
+def build_index(path: str | Path) -> FrameIndex:
+    """Index a video by reading its packets; only the first frame is decoded.
+
+    Packets that an edit list hides are left out, and so are frames before the first keyframe of a
+    recording that was cut in the middle (no decoder shows them; ``facts.why`` counts them). A file
+    whose frames lack a pts of their own (raw H.264, damaged streams) is decoded once to count them,
+    gets made-up increasing times and ``facts.exact`` False.
+
+    Raises:
+        MediaError: the file is unreadable, has no video stream, or no frame of it can be decoded.
+    """
+    facts, first_pts = _probe(path)
+    packets, stop = _scan(path)
+    if not len(packets.pts):
+        raise MediaError(f"{path}: the video stream holds no packets ({stop or 'empty'}); export it again")
+    if stop:
+        facts = facts.limited(stop, exact=True)
+    if (packets.pts == NO_TIMESTAMP).any():
+        return _counted_index(path, facts.limited("frames without pts", exact=False))
+    order = np.argsort(packets.pts, kind="stable")
+    early = int(np.searchsorted(packets.pts[order], NO_TIMESTAMP if first_pts is None else first_pts))
+    if early:
+        facts = facts.limited(f"{early} frames before the first decodable keyframe left out", exact=True)
+    order = order[early:]
+    pts = packets.pts[order]
+    if (np.diff(pts) == 0).any():
+        return _counted_index(path, facts.limited("several frames share one pts", exact=False))
+    return FrameIndex(
+        facts=facts,
+        pts=pts,
+        duration=_fill_durations(packets.duration[order], pts, _ticks_per_frame(facts)),
+        key_class=packets.key_class[order],
+        packet_dts=packets.dts[order],
+        packet_size=packets.size[order],
+        packet_order=packets.order[order],
+    )
+
+
+def gather_stream_facts(path: str | Path) -> StreamFacts:
+    """Open a video, decode its first frame and state the facts of the stream.
+
+    Raises:
+        MediaError: as `build_index`.
+    """
+    return _probe(path)[0]
+
+
+def _probe(path: str | Path) -> tuple[StreamFacts, int | None]:
+    """Facts of the stream and the pts of the first frame that decodes."""
+    with open_input(path) as container:
+        stream = pick_video(container, path)
+        read_only(container, stream)
+        first = _first_frame(container.demux(stream), path)
+        return gather_facts(container, stream, first), first.pts
+
+
+def _first_frame(packets: Iterator[av.Packet[VideoStream]], path: str | Path) -> VideoFrame:
+    seen, fault = 0, "no frame came out of the decoder"
+    try:
+        for seen, packet in enumerate(packets, start=1):
+            try:
+                frames = packet.decode()
+            except av.error.InvalidDataError as error:
+                frames, fault = [], str(error)
+            if frames:
+                return frames[0]
+            if seen > _PROBE_PACKETS:
+                break
+    except av.FFmpegError as error:
+        fault = str(error)
+    raise MediaError(
+        f"{path}: no frame of its video stream can be decoded ({seen} packets read; {fault}); "
+        "the file is damaged or cut off: copy or export it again"
+    )
+
+
+@dataclass(frozen=True)
+class _Packets:
+    """Shown packets in decoding order; arrays of shape (N,)."""
+
+    pts: npt.NDArray[np.int64]
+    dts: npt.NDArray[np.int64]
+    duration: npt.NDArray[np.int64]
+    size: npt.NDArray[np.int64]
+    order: npt.NDArray[np.int64]
+    key_class: npt.NDArray[np.str_]
+
+
+def _scan(path: str | Path) -> tuple[_Packets, str]:
+    """All shown packets, and what stopped the demuxer ('' at a regular end)."""
+    rows: list[tuple[int, int, int, int, int]] = []
+    classes: list[str] = []
+    stop = ""
+    with open_input(path) as container:
+        stream = pick_video(container, path)
+        read_only(container, stream)
+        codec, extradata = stream.codec_context.codec.canonical_name, stream.codec_context.extradata
+        try:
+            for order, packet in enumerate(container.demux(stream)):
+                if packet.size == 0 or packet.is_discard:
+                    continue
+                times = _ticks(packet.pts), _ticks(packet.dts), packet.duration or 0
+                rows.append((*times, packet.size, order))
+                classes.append(key_class(codec, extradata, bytes(packet)) if packet.is_keyframe else "")
+        except av.FFmpegError as error:
+            stop = f"reading stopped after {len(rows)} frames: {error}"
+    pts, dts, duration, size, order_column = np.array(rows, np.int64).reshape(-1, 5).T
+    return _Packets(pts, dts, duration, size, order_column, np.array(classes, dtype="<U7")), stop
+
+
+def _ticks(value: int | None) -> int:
+    return NO_TIMESTAMP if value is None else value
+
+
+def _ticks_per_frame(facts: StreamFacts) -> int:
+    return max(1, round(1 / (facts.average_rate * facts.time_base)))
+
+
+def _fill_durations(
+    duration: npt.NDArray[np.int64], pts: npt.NDArray[np.int64], usual: int
+) -> npt.NDArray[np.int64]:
+    """Durations with gaps filled from the distance to the next frame; the last from the one before."""
+    steps = np.diff(pts)
+    last = steps[-1] if len(steps) else usual
+    return np.where(duration > 0, duration, np.append(steps, last)).astype(np.int64)
+
+
+def _counted_index(path: str | Path, facts: StreamFacts) -> FrameIndex:
+    """Index of a file without usable times: one linear decode counts its frames."""
+    from faceswap_core.video.reader import decode_linear
+
+    step = _ticks_per_frame(facts)
+    count = sum(1 for _ in decode_linear(path))
+    zeros = np.zeros(count, np.int64)
+    return FrameIndex(
+        facts=facts,
+        pts=np.arange(count, dtype=np.int64) * step,
+        duration=zeros + step,
+        key_class=np.array([""] * count, dtype="<U7"),
+        packet_dts=zeros + NO_TIMESTAMP,
+        packet_size=zeros,
+        packet_order=np.arange(count, dtype=np.int64),
+    )
+
+
+def frame_seconds(index: FrameIndex, frame_index: int) -> Fraction:
+    """Exact presentation time of a frame, seconds."""
+    return int(index.pts[frame_index]) * index.facts.time_base
