@@ -7,17 +7,22 @@ says how fast a job runs and on what, never what comes out beyond rounding, and 
 from __future__ import annotations
 
 import re
+import reprlib
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from faceswap_core.errors import SettingsError
 from faceswap_core.types import Json
 
 MAX_JOB_BYTES = 256 * 1024
+
+_KEY = r"""(?:[\w-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')"""
+_DEEP_KEY = re.compile(rf"(?<![\w.\\-]){_KEY}(?:[ \t]*\.[ \t]*{_KEY}){{32}}")
+"""A dotted key of more parts than any setting has; the parser's memory grows with the square of their number."""
 
 
 class Branch(BaseModel):
@@ -78,8 +83,8 @@ class DetectSettings(Branch):
 
     backend: Literal["mtcnn", "truth"] = "mtcnn"
     """``mtcnn``: the built-in detector. ``truth``: exact points of a rendered actor's TRUTH manifest."""
-    min_score: float = Field(default=0.9, ge=0, le=1)
-    """Lowest score of a face that is kept."""
+    min_score: float = Field(default=0.5, ge=0, le=1)
+    """Lowest score of a face that is kept; tracking drops tracks that never reach ``track.start_score``."""
     min_face: float = Field(default=0.1, gt=0, le=1)
     """Smallest face looked for, as a share of the frame's height."""
     max_side: int = Field(default=640, ge=64, le=8192)
@@ -91,6 +96,8 @@ class TrackSettings(Branch):
 
     min_iou: float = Field(default=0.3, gt=0, le=1)
     """Least overlap (intersection over union) of a face with itself one frame later."""
+    start_score: float = Field(default=0.9, ge=0, le=1)
+    """Score that a track must reach at least once; weaker faces may only continue it."""
     max_gap: int = Field(default=5, ge=0, le=1000)
     """Longest gap, in frames, filled by interpolation."""
     cut_threshold: float = Field(default=0.12, gt=0, le=1)
@@ -117,15 +124,19 @@ class NormalizeSettings(Branch):
     """``mean``: A += mean(B) - mean(A); ``std``: also scaled by std(B) / std(A); per channel."""
 
 
+_SEED_AUGMENTATION: dict[str, Any] = {"rotation": 10.0, "zoom": 0.05, "shift": 0.05, "warp": 0.03125}
+
 TRAIN_PRESETS: dict[str, dict[str, Any]] = {
-    "draft": {"resolution": 64, "width": 16, "latent": 128, "batch": 8, "iterations": 3000, "learning_rate": 1e-3},
+    "draft": {"resolution": 64, "width": 16, "latent": 128, "batch": 8, "iterations": 4000, "learning_rate": 1e-3},
     "standard": {
-        "resolution": 128, "width": 64, "latent": 512, "batch": 32, "iterations": 60_000, "learning_rate": 2e-4,
+        **{"resolution": 128, "width": 64, "latent": 512, "batch": 32, "iterations": 60_000, "learning_rate": 2e-4},
+        **_SEED_AUGMENTATION,
     },
     "master": {
-        "resolution": 256, "width": 128, "latent": 1024, "batch": 16, "iterations": 200_000, "learning_rate": 1e-4,
+        **{"resolution": 256, "width": 128, "latent": 1024, "batch": 16, "iterations": 200_000, "learning_rate": 1e-4},
+        **_SEED_AUGMENTATION,
     },
-}  # fmt: skip
+}
 """What each training preset sets."""
 
 
@@ -148,28 +159,34 @@ class TrainSettings(Branch):
     """Steps in all; a higher number later goes on from the last step."""
     learning_rate: float = Field(default=1e-3, gt=0, le=1)
     """Step size of Adam."""
-    ema: float = Field(default=0.995, ge=0, lt=1)
+    ema: float = Field(default=0.998, ge=0, lt=1)
     """Decay of the averaged weights, which are the ones used; 0 uses the last step's."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """Arithmetic of forward and backward passes; weights are always fp32."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Arithmetic of the passes (weights are always fp32); ``auto`` is bf16 where the hardware has it."""
     mask_weight: float = Field(default=1.0, ge=0, le=1)
     """Share of the image loss that is weighted by the face mask; the rest counts every pixel alike."""
+    edge_weight: float = Field(default=1.0, ge=0, le=10)
+    """Weight of the edge loss, which sharpens eyes and brows."""
     alpha_weight: float = Field(default=0.1, ge=0, le=10)
     """Weight of the loss of the alpha head."""
     validation_share: float = Field(default=0.1, ge=0, lt=0.9)
     """Share of each video, its last stretch of time, held out from training."""
     checkpoint_every: int = Field(default=500, ge=1)
     """Steps between checkpoints; at most so many are lost when a run is killed."""
-    rotation: float = Field(default=10.0, ge=0, le=45)
+    rotation: float = Field(default=3.0, ge=0, le=45)
     """Largest random turn in degrees."""
-    zoom: float = Field(default=0.05, ge=0, le=0.5)
+    zoom: float = Field(default=0.02, ge=0, le=0.5)
     """Largest random change of size."""
-    shift: float = Field(default=0.05, ge=0, le=0.5)
+    shift: float = Field(default=0.02, ge=0, le=0.5)
     """Largest random shift as a share of the view's side."""
     flip: float = Field(default=0.4, ge=0, le=1)
     """Chance of a mirrored sample."""
-    warp: float = Field(default=0.03125, ge=0, le=0.2)
+    warp: float = Field(default=0.02, ge=0, le=0.2)
     """Standard deviation of the 5x5 warp as a share of the view's side (5 px of 160 in the seeds)."""
+    light: float = Field(default=0.2, ge=0, le=1)
+    """Spread of a random shading across the view, in natural logarithms from centre to edge."""
+    color: float = Field(default=0.1, ge=0, le=1)
+    """Spread of a random gain of all channels, and half as much of each apart, in natural logarithms."""
 
     @model_validator(mode="before")
     @classmethod
@@ -265,6 +282,13 @@ class JobSettings(Branch):
     runtime: RuntimeSettings = RuntimeSettings()
     """Speed only."""
 
+    @field_validator("workspace", mode="before")
+    @classmethod
+    def _local(cls, given: Any) -> Any:
+        if isinstance(given, str) and "://" in given:
+            raise ValueError("object stores cannot be used yet: name a local folder")
+        return given
+
     @model_validator(mode="after")
     def _names_fit(self) -> Self:
         names = sorted(self.subjects)
@@ -284,7 +308,10 @@ class JobSettings(Branch):
         """The same job with every path made absolute from ``folder``."""
 
         def full(path: Path) -> Path:
-            return (folder / path.expanduser()).absolute()
+            try:
+                return (folder / path.expanduser()).absolute()
+            except RuntimeError as error:
+                raise SettingsError(f"path {path} names the home of an unknown user ({error}): correct it") from error
 
         subjects = {
             name: subject.model_copy(
@@ -329,10 +356,14 @@ def load_job(path: Path, overrides: Sequence[str] = ()) -> JobSettings:
         size = path.stat().st_size
         if size > MAX_JOB_BYTES:
             raise SettingsError(f"job file {path} has {size} bytes, at most {MAX_JOB_BYTES} are read: make it smaller")
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"job file {path} cannot be read ({error}): give the path of a TOML file") from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    if _DEEP_KEY.search(text):
+        raise SettingsError(f"job file {path} has a key of more than 32 parts: no setting lies so deep, remove it")
+    try:
+        data = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # beside TOMLDecodeError: a number of thousands of digits
         raise SettingsError(f"job file {path} is not valid TOML ({error}): mend it and try again") from error
     for override in overrides:
         _set_value(data, override)
@@ -360,7 +391,8 @@ def _explain(item: Any) -> str:
         return f"{where!r} is missing: add it"
     if item["type"] == "too_short" and where == "subjects":
         return f"a swap needs two subjects, {item['ctx']['actual_length']} given: add [subjects.NAME]"
-    return f"{where!r}: {item['msg']} (got {str(item['input'])[:80]!r})"
+    got = item["input"] if isinstance(item["input"], str) else reprlib.repr(item["input"])
+    return f"{where!r}: {item['msg']} (got {got[:80]!r})"
 
 
 def _set_value(data: Json, override: str) -> None:
@@ -379,5 +411,5 @@ def _set_value(data: Json, override: str) -> None:
 def _toml_value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text

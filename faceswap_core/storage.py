@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -15,11 +16,17 @@ from pathlib import Path
 from faceswap_core.errors import DiskFullError, ManifestError, SettingsError
 from faceswap_core.types import FileRef
 
+_SETTLED_NS = 50_000_000
+"""Age from which a file's times tell it apart from a later rewrite: many kernels' clocks tick every 4 to 10 ms."""
+
 
 def sha256_file(path: Path) -> str:
     """Hex digest of a file's bytes; remembered while size, times and inode stay the same."""
     stat = path.stat()
-    return _sha256_of(str(path), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+    facts = (str(path), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+    if time.time_ns() - stat.st_ctime_ns < _SETTLED_NS:
+        return _sha256_of.__wrapped__(*facts)
+    return _sha256_of(*facts)
 
 
 @lru_cache(maxsize=65536)

@@ -30,6 +30,10 @@ class Augmentation:
     """Chance of a mirrored sample."""
     warp: float
     """Standard deviation of the grid's disturbance, as a share."""
+    light: float
+    """Spread of a random shading across the view, in natural logarithms from the centre to the edge."""
+    color: float
+    """Spread of a random gain of all channels, and half as much of each apart, in natural logarithms."""
 
 
 def random_maps(rng: np.random.Generator, count: int, how: Augmentation) -> tuple[F64, F64, F64]:
@@ -96,6 +100,18 @@ def sample_pairs(
         cv2.remap(chip, x, y, cv2.INTER_LINEAR, dst=view, borderMode=cv2.BORDER_REPLICATE)
     views = out.astype(np.float32)
     return views[:, :resolution], views[:, resolution:]
+
+
+def random_light(rng: np.random.Generator, count: int, resolution: int, how: Augmentation) -> F32:
+    """Draw gains (count, R, R, 3) that relight views: a tint, a brightness and a slope of shading.
+
+    Input and target get the same gain, so that a decoder learns to draw light that it has not seen.
+    """
+    gain = rng.normal(0, how.color, (count, 1, 1, 1)) + rng.normal(0, how.color / 2, (count, 1, 1, 3))
+    slope = rng.normal(0, how.light, (count, 2))
+    axis = np.linspace(-1, 1, resolution)
+    shading = slope[:, 0, None, None] * axis[None, None, :] + slope[:, 1, None, None] * axis[None, :, None]
+    return np.exp(gain + shading[..., None]).astype(np.float32)
 
 
 def plain_views(chips: U8, *, resolution: int, coverage: float) -> F32:

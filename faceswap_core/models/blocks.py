@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 import torch
@@ -45,3 +46,36 @@ class Up(nn.Module):
         """Enlarge (N, C, H, W) to (N, C', 2H, 2W)."""
         out: Tensor = self.shuffle(self.act(self.conv(x)))
         return out
+
+
+class SideNorm(nn.Module):
+    """Normalise vectors to mean 0 and variance 1 for each person apart (batch statistics kept by side).
+
+    Source: domain-specific batch normalisation (Chang et al. 2019), here with two people as the domains.
+    """
+
+    def __init__(self, length: int) -> None:
+        """Set the vectors' length."""
+        super().__init__()
+        self.sides = nn.ModuleList(nn.BatchNorm1d(length, affine=False, momentum=0.02) for _ in range(2))
+
+    def forward(self, x: Tensor, sides: Sequence[int]) -> Tensor:
+        """Normalise (N, C) float32; ``sides`` names the person of each equal part of the batch, in order."""
+        parts = x.float().chunk(len(sides))
+        return torch.cat([self.sides[side](part) for side, part in zip(sides, parts, strict=True)])
+
+
+def initialize(network: nn.Module) -> None:
+    """Draw initial weights: He et al. 2015 for convolutions, orthogonal for dense layers, small at the output.
+
+    Torch's own default is smaller and leaves the plateau of the mean face twice as late.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, a=0.1, nonlinearity="leaky_relu")
+            if module.out_channels <= 4:
+                module.weight.data *= 0.2
+        elif isinstance(module, nn.Linear):
+            nn.init.orthogonal_(module.weight)
+        if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
+            nn.init.zeros_(module.bias)

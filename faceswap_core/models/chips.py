@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from faceswap_core.models.augment import Augmentation, plain_views, sample_pairs
+from faceswap_core.models.augment import Augmentation, plain_views, random_light, sample_pairs
 from faceswap_core.types import F32, F64, I64, U8
 
 
@@ -80,9 +80,11 @@ class Sampler:
         warped, target = sample_pairs(
             side.chips[chosen], rng, self.how, resolution=self.resolution, coverage=self.coverage
         )
-        moved = to_network(target, side.scale, side.shift)
-        moved[:, :3].clamp_(0, 1)  # what a sigmoid can reach
-        return to_network(warped, side.scale, side.shift)[:, :3], moved
+        inputs, targets = (to_network(views, side.scale, side.shift) for views in (warped, target))
+        gain = torch.from_numpy(random_light(rng, self.batch, self.resolution, self.how)).permute(0, 3, 1, 2)
+        targets[:, :3] *= gain
+        targets[:, :3].clamp_(0, 1)  # what a sigmoid can reach
+        return inputs[:, :3] * gain, targets
 
     def batches(self, first: int, end: int) -> Iterator[tuple[int, Batch]]:
         """Batches of steps first..end-1, one drawn ahead in a thread."""

@@ -39,10 +39,16 @@ class Recipe:
     """``fp32`` or ``bf16``."""
     mask_weight: float
     """Share of the image loss inside the mask."""
+    edge_weight: float
+    """Weight of the edge loss."""
     alpha_weight: float
     """Weight of the alpha head's loss."""
     seed: int
     """Seed of the initial weights."""
+    color_mean: tuple[float, float, float]
+    """Mean of the common colour space, 0..1."""
+    color_std: tuple[float, float, float]
+    """Deviation of the common colour space, 0..1."""
 
 
 @dataclass
@@ -69,7 +75,9 @@ def build_network(recipe: Recipe) -> Original:
     """A network with the initial weights of the recipe's seed; the global generator is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        return MODELS[recipe.model](resolution=recipe.resolution, width=recipe.width, latent=recipe.latent)
+        network = MODELS[recipe.model](resolution=recipe.resolution, width=recipe.width, latent=recipe.latent)
+    network.set_colors(recipe.color_mean, recipe.color_std)
+    return network
 
 
 @dataclass
@@ -88,7 +96,7 @@ class Trainer:
     def __post_init__(self) -> None:
         """Build network and optimiser."""
         self.network = channels_last(build_network(self.recipe).to(self.device))
-        self.ema = copy.deepcopy(self.network).requires_grad_(False)
+        self.ema = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.optimizer = torch.optim.Adam(
             self.network.parameters(), lr=self.recipe.learning_rate, betas=(0.5, 0.999), fused=True
         )
@@ -100,7 +108,8 @@ class Trainer:
         targets = [t.to(self.device) for t in (batch.target_a, batch.target_b)]
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             made = self.network.reconstruct(*inputs)
-        weights = {"mask_weight": self.recipe.mask_weight, "alpha_weight": self.recipe.alpha_weight}
+        recipe = self.recipe
+        weights = {k: getattr(recipe, k) for k in ("mask_weight", "edge_weight", "alpha_weight")}
         (loss_a, image_a), (loss_b, image_b) = (
             rgba_loss(p.float(), t, **weights) for p, t in zip(made, targets, strict=True)
         )
@@ -117,6 +126,8 @@ class Trainer:
         decay = min(self.recipe.ema, (1 + self.step) / (10 + self.step))
         pairs = list(zip(self.ema.parameters(), self.network.parameters(), strict=True))
         torch._foreach_lerp_([e for e, _ in pairs], [p.detach() for _, p in pairs], 1 - decay)
+        for own, latest in zip(self.ema.buffers(), self.network.buffers(), strict=True):
+            own.copy_(latest)
 
     @torch.no_grad()
     def validate(self, views: Tensor, side: int) -> float | None:
@@ -124,7 +135,7 @@ class Trainer:
         if not len(views):
             return None
         views = views.to(self.device)
-        made = self.ema(views[:, :3].contiguous(memory_format=torch.channels_last), side)
+        made = self.ema(views[:, :3].contiguous(memory_format=torch.channels_last), side, side)
         return float(masked_l1(made[:, :3], views[:, :3].clamp(0, 1), views[:, 3:], 1.0))
 
     def save(self, folder: Path) -> None:
@@ -191,6 +202,6 @@ def preview_views(trainer: Trainer, sampler: Sampler, rows: int = 4) -> Tensor:
         return views[torch.linspace(0, len(views) - 1, rows).round().long(), :3].to(trainer.device)
 
     a, b = pick(sampler.a), pick(sampler.b)
-    columns = [a, trainer.ema(a, 0)[:, :3], trainer.ema(a, 1)[:, :3]]
-    columns += [b, trainer.ema(b, 1)[:, :3], trainer.ema(b, 0)[:, :3]]
+    columns = [a, trainer.ema(a, 0, 0)[:, :3], trainer.ema(a, 0, 1)[:, :3]]
+    columns += [b, trainer.ema(b, 1, 1)[:, :3], trainer.ema(b, 1, 0)[:, :3]]
     return torch.stack(columns, 1).clamp(0, 1).cpu()

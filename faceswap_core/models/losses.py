@@ -19,12 +19,27 @@ def masked_l1(prediction: Tensor, target: Tensor, mask: Tensor, mask_weight: flo
     return mask_weight * inside + (1 - mask_weight) * difference.mean()
 
 
-def rgba_loss(prediction: Tensor, target: Tensor, *, mask_weight: float, alpha_weight: float) -> tuple[Tensor, Tensor]:
+def masked_edges(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """Mean absolute difference of neighbouring pixels' steps inside the mask, both directions added.
+
+    Source: the edge loss of seed 004 (faceswap-GAN). It draws out eyes and brows, which L1 alone leaves blurred.
+    """
+    difference = prediction - target
+    across = (difference[..., 1:] - difference[..., :-1]).abs() * mask[..., 1:]
+    down = (difference[..., 1:, :] - difference[..., :-1, :]).abs() * mask[..., 1:, :]
+    return (across.sum() + down.sum()) / (mask.sum() * difference.shape[1]).clamp_min(1.0)
+
+
+def rgba_loss(
+    prediction: Tensor, target: Tensor, *, mask_weight: float, edge_weight: float, alpha_weight: float
+) -> tuple[Tensor, Tensor]:
     """Loss of RGBA views (N, 4, R, R) against RGB plus face mask (N, 4, R, R).
 
     Returns:
-        the loss to minimise, and its image part alone.
+        the loss to minimise, and its L1 part alone.
     """
-    image = masked_l1(prediction[:, :3], target[:, :3], target[:, 3:], mask_weight)
-    alpha = (prediction[:, 3:] - target[:, 3:]).abs().mean()
-    return image + alpha_weight * alpha, image
+    colors, mask = target[:, :3], target[:, 3:]
+    image = masked_l1(prediction[:, :3], colors, mask, mask_weight)
+    edges = masked_edges(prediction[:, :3], colors, mask) if edge_weight else image.new_zeros(())
+    alpha = (prediction[:, 3:] - mask).abs().mean()
+    return image + edge_weight * edges + alpha_weight * alpha, image

@@ -35,7 +35,8 @@ def unpack(value: dict[str, Any]) -> U8:
     Raises:
         ManifestError: the bytes are no image.
     """
-    image = cv2.imdecode(np.frombuffer(value["bytes"], np.uint8), cv2.IMREAD_UNCHANGED)
+    data = np.frombuffer(value["bytes"] or b"", np.uint8)
+    image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if len(data) else None
     if image is None:
         raise ManifestError("an image column holds bytes that are no image: remove that manifest and run again")
     if image.ndim == 3:

@@ -47,9 +47,10 @@ def track_faces(
     """
     shots = shots_from_scores(cut_scores(workspace, frames), settings.cut_threshold)
     linked = link(_stream(workspace, detections), shots, min_iou=settings.min_iou, max_gap=settings.max_gap)
+    sure = [group for group in linked if max(d.score for d in group) >= settings.start_score]
     tracks = [
         smooth(fill(group, track_id=i, shot=int(shots[group[0].frame_index])), settings.smooth_radius)
-        for i, group in enumerate(linked)
+        for i, group in enumerate(sure)
     ]
     chosen = choose_subject(tracks, shots)
     rows = _rows_by_frame(tracks, chosen, subject)

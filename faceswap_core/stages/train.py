@@ -26,7 +26,7 @@ from faceswap_core.schemas import ALIGNED, MASKS, TRAIN_LOG
 from faceswap_core.stages.align import AlignedChunk
 from faceswap_core.stages.images import png, unpack
 from faceswap_core.stages.normalize import color_facts
-from faceswap_core.stages.weights import FINISHED, pick_device
+from faceswap_core.stages.weights import FINISHED, pick_device, resolve_precision
 from faceswap_core.storage import Workspace, atomic_path
 from faceswap_core.threads import cap_threads
 from faceswap_core.types import U8, FileRef, Json, ManifestRef, Progress, no_progress
@@ -74,11 +74,12 @@ def train_model(
     """
     device = pick_device(runtime)
     cap_threads(runtime.threads)
+    settings = settings.model_copy(update={"precision": resolve_precision(settings.precision, device)})
     key = folder_key(side_a, side_b, stats, names, settings, align, seed, device.type)
     folder = workspace.path(layout.checkpoint_folder(key))
     colors = color_facts(workspace, stats)
     sampler = _sampler(workspace, (side_a, side_b), names, colors, settings, align, seed)
-    trainer = Trainer(_recipe(settings, seed), device)
+    trainer = Trainer(_recipe(settings, seed, colors[names[1]]), device)
     with _lease(folder) as renew:
         trainer.restore(folder)
         began = trainer.step
@@ -143,7 +144,8 @@ def folder_key(
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _recipe(settings: TrainSettings, seed: int) -> Recipe:
+def _recipe(settings: TrainSettings, seed: int, common: dict[str, list[float]]) -> Recipe:
+    mean, std = (tuple(v / 255 for v in common[k]) for k in ("mean", "std"))
     return Recipe(
         model=settings.model,
         resolution=settings.resolution,
@@ -153,8 +155,11 @@ def _recipe(settings: TrainSettings, seed: int) -> Recipe:
         ema=settings.ema,
         precision=settings.precision,
         mask_weight=settings.mask_weight,
+        edge_weight=settings.edge_weight,
         alpha_weight=settings.alpha_weight,
         seed=seed,
+        color_mean=(mean[0], mean[1], mean[2]),
+        color_std=(std[0], std[1], std[2]),
     )
 
 
@@ -174,7 +179,8 @@ def _sampler(
             raise NoFaceError(f"subject {name!r} has no face to train on: give videos that show it")
         found = colors[name]
         loaded.append(Side(chips, held_out, np.array(found["scale"]), np.array(found["shift"])))
-    how = Augmentation(settings.rotation, settings.zoom, settings.shift, settings.flip, settings.warp)
+    amounts = ("rotation", "zoom", "shift", "flip", "warp", "light", "color")
+    how = Augmentation(**{name: getattr(settings, name) for name in amounts})
     return Sampler(
         a=loaded[0],
         b=loaded[1],

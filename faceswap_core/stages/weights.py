@@ -122,6 +122,16 @@ def pick_device(runtime: RuntimeSettings) -> torch.device:
     return torch.device("cuda" if available and runtime.device != "cpu" else "cpu")
 
 
+def resolve_precision(precision: str, device: torch.device) -> str:
+    """``fp32`` or ``bf16`` for training: ``auto`` takes bf16 where the hardware multiplies in it."""
+    if precision != "auto":
+        return precision
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    probe = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return "bf16" if probe is not None and probe() else "fp32"
+
+
 class Swapper:
     """A loaded network that draws one subject's face from views of another."""
 
@@ -155,6 +165,6 @@ class Swapper:
         """
         common = self.facts.colors[source].to_common.apply(views) / np.float32(255)
         x = torch.from_numpy(common).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
-        made: Tensor = self.network(x.to(self.device), target)
+        made: Tensor = self.network(x.to(self.device), source, target)
         out: F32 = made.float().permute(0, 2, 3, 1).cpu().numpy() * np.float32(255)
         return out

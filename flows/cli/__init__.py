@@ -1,0 +1,27 @@
+"""The command line: `faceswap COMMAND`. Flows and Prefect are imported by the commands that need them."""
+
+from __future__ import annotations
+
+import typer
+
+from flows.cli import demo, run
+
+app = typer.Typer(
+    name="faceswap",
+    help="Swap a face in a video by training on both people, with the consent of both.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("demo")(demo.demo)
+app.command("run")(run.run)
+
+
+@app.callback()
+def _group() -> None:
+    """Swap a face in a video by training on both people, with the consent of both."""
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,38 @@
+"""`faceswap demo`: two synthetic actors -> rendered, trained, swapped, judged against the truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.cli.run import same_command
+from flows.cli.session import conduct
+
+if TYPE_CHECKING:
+    from faceswap_core.types import Json
+
+
+def demo(
+    workspace: Annotated[Path, typer.Option(help="Folder for everything that is made.")] = Path("demo"),
+    actor_a: Annotated[int, typer.Option(min=0, help="Seed of the person in the plate.")] = 3,
+    actor_b: Annotated[int, typer.Option(min=0, help="Seed of the person who is drawn.")] = 8,
+    seed: Annotated[int, typer.Option(min=0, max=100_000_000, help="Seed of performances and training.")] = 0,
+    iterations: Annotated[int | None, typer.Option(min=1, help="Training steps; by default the preset's.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object per line on stdout.")] = False,
+    debug: Annotated[bool, typer.Option(help="Show tracebacks.")] = False,
+) -> None:
+    """Render two synthetic actors, train on them, swap one for the other, verify, and report."""
+
+    def work() -> Json:
+        from faceswap_core.config import load_job
+        from flows.demo import Demo, render_actors, write_job
+        from flows.pipeline import swap_video
+
+        cast = Demo(actor_a, actor_b, seed, iterations)
+        folder = workspace.expanduser().absolute()
+        job = write_job(folder, render_actors(folder, cast), cast)
+        return swap_video(load_job(job))
+
+    raise typer.Exit(conduct(work, as_json=json, debug=debug, resume=same_command))

@@ -1,0 +1,35 @@
+"""submitted task runs -> their results, in order; the first failure is raised once all have ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from prefect.futures import PrefectFuture
+
+R = TypeVar("R")
+
+
+def gather(futures: Sequence[PrefectFuture[R]], told: Callable[[int, R], None] | None = None) -> list[R]:
+    """Wait for all, so that no chunk's work is lost to the failure of another; then give results or raise.
+
+    Args:
+        futures: task runs, in the order wanted.
+        told: called with the position and result of each that succeeded.
+
+    Raises:
+        Exception: the error of the first task run that failed, as it was raised there.
+    """
+    results = []
+    failed = []
+    for position, future in enumerate(futures):
+        future.wait()
+        if future.state.is_completed():
+            results.append(future.result())
+            if told:
+                told(position, results[-1])
+        else:
+            failed.append(future)
+    for future in sorted(failed, key=lambda f: not f.state.is_failed()):  # its own failure before one upstream
+        future.result(raise_on_failure=True)
+    return results

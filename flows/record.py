@@ -1,0 +1,135 @@
+"""a run -> its folder: run.json from its first moment to its last, and everything it logged."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import logging
+import platform
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import prefect.runtime
+
+from faceswap_core import layout
+from faceswap_core.config import JobSettings
+from faceswap_core.storage import Workspace, atomic_path
+from faceswap_core.types import Json
+from tasks.progress import StopRequestedError
+
+_LOGGERS = ("faceswap_core", "tasks", "flows", "prefect")
+_LIBRARIES = ("prefect", "torch", "av", "opencv-python", "numpy", "pyarrow", "faceswap-pipeline")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of one job."""
+
+    run_id: str
+    """Name of its folder: when it began, and the flow run's first digits."""
+    folder: Path
+    """Where its records lie."""
+    began: float
+    """Monotonic seconds."""
+
+    @property
+    def seconds(self) -> float:
+        """Wall time so far."""
+        return time.monotonic() - self.began
+
+
+@contextmanager
+def recorded(job: JobSettings) -> Iterator[Run]:
+    """Keep run.json and log.jsonl of the run that happens inside."""
+    run = _new_run(job)
+    facts = {
+        "run": run.run_id,
+        "flow_run": prefect.runtime.flow_run.id,
+        "command": sys.argv,
+        "job": job.model_dump(mode="json"),
+        "versions": versions(),
+        "began": _now(),
+        "ended": None,
+        "state": "running",
+    }
+    _write(run, facts)
+    state = "failed"
+    try:
+        with _logged(run.folder / "log.jsonl"):
+            yield run
+        state = "completed"
+    except (StopRequestedError, KeyboardInterrupt):
+        state = "interrupted"
+        raise
+    finally:
+        _write(run, facts | {"ended": _now(), "state": state, "seconds": round(run.seconds, 3)})
+
+
+def _new_run(job: JobSettings) -> Run:
+    flow_run = str(prefect.runtime.flow_run.id or "none")
+    run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{flow_run.replace('-', '')[-8:]}"
+    folder = Workspace(job.workspace).root / layout.run_folder(run_id)
+    folder.mkdir(parents=True, exist_ok=True)
+    return Run(run_id, folder, time.monotonic())
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the libraries that pixels and orchestration depend on."""
+    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in _LIBRARIES}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _write(run: Run, facts: Json) -> None:
+    with atomic_path(run.folder / "run.json") as temporary:
+        temporary.write_text(json.dumps(facts, indent=1))
+
+
+class _JsonLines(logging.Handler):
+    """Writes each record as one JSON object a line."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(logging.INFO)
+        self._stream = path.open("a", encoding="utf-8")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "task_run": getattr(record, "task_run_name", None),
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["traceback"] = logging.Formatter().formatException(record.exc_info)
+        self._stream.write(json.dumps(line) + "\n")
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+        super().close()
+
+
+@contextmanager
+def _logged(path: Path) -> Iterator[None]:
+    handler = _JsonLines(path)
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    for logger in loggers:
+        logger.addHandler(handler)
+        if not logger.isEnabledFor(logging.INFO):
+            logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+        handler.close()

@@ -1,0 +1,156 @@
+"""what a run made -> report.json (figures) and report.html (for people)."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+
+from faceswap_core.config import JobSettings
+from faceswap_core.stages import report as figures
+from faceswap_core.stages.evaluate import truth_report
+from faceswap_core.stages.train import Trained
+from faceswap_core.stages.verify import video_report
+from faceswap_core.storage import Workspace, atomic_path
+from faceswap_core.types import FileRef, Json, ManifestRef
+from flows.convert import Converted
+from flows.faceset import Faceset
+from flows.record import Run, versions
+
+NOT_MEASURED = "not measured in this version"
+_QUALITY = (
+    "landmark_nme",
+    "residual_jitter",
+    "residual_jitter_unsmoothed",
+    "flicker",
+    "flicker_unsmoothed",
+    "warping_error_ratio",
+    "sharpness_ratio",
+    "sharpness_to_truth",
+    "seam_ratio",
+    "background_leak",
+    "identity_transfer",
+)
+
+
+@dataclass(frozen=True)
+class Made:
+    """All that one run of a job made."""
+
+    plate: Faceset
+    """Faceset of the plate."""
+    weights: FileRef
+    """Weights that were used."""
+    trained: Trained | None
+    """The training, None where a finished model was named."""
+    converted: Converted
+    """The video."""
+    truth: ManifestRef | None
+    """EVALUATION, None without ground truth."""
+    stages: Json
+    """Counts and times by stage."""
+
+
+def build_report(job: JobSettings, made: Made) -> Json:
+    """report.json: every figure a number, or null with a reason beside it or in ``reasons``."""
+    workspace = Workspace(job.workspace)
+    report: Json = {
+        "frames": figures.frame_counts(workspace, made.plate.tracks, made.converted.chunks),
+        "stages": made.stages,
+        "truth": truth_report(workspace, made.truth) if made.truth else None,
+        "quality": {**dict.fromkeys(_QUALITY), "reason": NOT_MEASURED},
+        "faces": figures.faces_report(workspace, made.plate.tracks, job.detect),
+        "training": _training(workspace, made),
+        "video": video_report(workspace, made.converted.checks),
+        "environment": _environment(job),
+        "reasons": {} if made.truth else {"truth": "no ground truth"},
+    }
+    report["video"]["not_carried"] = made.converted.assembled["not_carried"]
+    return report
+
+
+def _training(workspace: Workspace, made: Made) -> Json:
+    facts = figures.model_facts(workspace, made.weights)
+    speed = made.trained["samples_per_second"] if made.trained else None
+    reasons = {"data_wait_share": NOT_MEASURED, "peak_memory_bytes": NOT_MEASURED}
+    if speed is None:
+        reasons["samples_per_second"] = (
+            "no step was left to train" if made.trained else "a finished model was named, nothing was trained"
+        )
+    return {
+        **facts,
+        "samples_per_second": speed,
+        "data_wait_share": None,
+        "peak_memory_bytes": None,
+        "checkpoint": made.trained["folder"] if made.trained else None,
+        "reasons": reasons,
+    }
+
+
+def _environment(job: JobSettings) -> Json:
+    return {
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "load": os.getloadavg()[0],
+        "workers": job.runtime.workers,
+        **figures.device_facts(job.runtime),
+        "versions": versions(),
+    }
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor())
+
+
+def write_report(job: JobSettings, run: Run, made: Made, report: Json) -> Path:
+    """Write report.json and report.html into the run's folder; returns the path of the latter's JSON."""
+    path = run.folder / "report.json"
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(report, indent=1, allow_nan=False))
+    with atomic_path(run.folder / "report.html") as temporary:
+        temporary.write_text(_page(job, run, made, report), encoding="utf-8")
+    return path
+
+
+def _page(job: JobSettings, run: Run, made: Made, report: Json) -> str:
+    workspace = Workspace(job.workspace)
+    templates = jinja2.Environment(
+        loader=jinja2.PackageLoader("flows"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+    )
+    return templates.get_template("report.html").render(
+        job=job,
+        run=run,
+        report=report,
+        loss_curve=figures.loss_curve(workspace, made.trained["log"]) if made.trained else None,
+        preview=figures.picture_uri(workspace, made.trained["preview"]) if made.trained else None,
+        pictures=figures.before_and_after(
+            workspace, made.plate.video, made.plate.frames, made.converted.chunks
+        ),
+    )
+
+
+def summary_markdown(job: JobSettings, report: Mapping[str, Json], output: Path) -> str:
+    """A few lines for the flow UI."""
+    frames, truth = report["frames"], report["truth"]
+    lines = [
+        f"# {job.name}",
+        f"`{output}`",
+        "| frames | swapped | passed through | no face | failed |",
+        "|--|--|--|--|--|",
+        f"| {frames['total']} | {frames['swapped']} | {frames['passed_through']} | {frames['no_face']} "
+        f"| {frames['failed']} |",
+        f"Training: {report['training']['model']}, {report['training']['steps']} steps.",
+    ]
+    if truth:
+        lines.append(f"Against the truth: transfer {truth['transfer']:.2f}, residual {truth['residual']:.2f}.")
+    return "\n\n".join(lines[:2]) + "\n\n" + "\n".join(lines[2:5]) + "\n\n" + "\n\n".join(lines[5:])

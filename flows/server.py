@@ -1,0 +1,210 @@
+"""environment -> a Prefect server to run on: the one named, the one that is up, or one of our own for this command.
+
+Nothing here imports Prefect: its settings are read when it is imported, so all of them are set before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+import platformdirs
+
+from faceswap_core.errors import EnvironmentFault
+
+STARTUP_SECONDS = 90.0
+"""A fresh database takes 11-14 s on two idle cores."""
+RECORD = "server.json"
+"""File in PREFECT_HOME in which `faceswap up` leaves ``{"api_url": ...}``."""
+_LOG = "embedded-server.log"
+_LOCK = "embedded-server.lock"
+_SETTINGS = {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
+    "PREFECT_LOGGING_EXTRA_LOGGERS": "faceswap_core,tasks,flows",
+    "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
+    "PREFECT_CLIENT_EVENTS_QUEUE_MAX_SIZE": "10000",
+}
+
+
+@contextmanager
+def prefect_server(*, quiet: bool) -> Iterator[str]:
+    """Set Prefect's environment and give the URL of a server for everything that runs inside.
+
+    Args:
+        quiet: whether Prefect's own lines below warnings stay off the terminal.
+
+    Raises:
+        EnvironmentFault: no server could be started.
+    """
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
+    if quiet:
+        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
+    home = Path(os.environ.setdefault("PREFECT_HOME", str(platformdirs.user_data_path("faceswap") / "prefect")))
+    home.mkdir(parents=True, exist_ok=True)
+    named = os.environ.get("PREFECT_API_URL") or recorded_server(home)
+    if named:
+        with _exported(named):
+            yield named
+        return
+    with _embedded(home) as url, _exported(url):
+        yield url
+
+
+@contextmanager
+def _exported(url: str) -> Iterator[None]:
+    """PREFECT_API_URL for this process and all its children."""
+    before = os.environ.get("PREFECT_API_URL")
+    os.environ["PREFECT_API_URL"] = url
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PREFECT_API_URL"]
+
+
+def recorded_server(home: Path) -> str | None:
+    """URL of the server that `faceswap up` left word of, if it answers."""
+    try:
+        url = str(json.loads((home / RECORD).read_text())["api_url"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return url if answers(url) else None
+
+
+def answers(url: str) -> bool:
+    """True when a Prefect server answers under this API URL."""
+    if not url.startswith(("http://", "https://")):
+        return False
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=2) as reply:  # the user's own machine, or their server
+            return bool(reply.status == 200)
+    except (urllib.error.URLError, OSError, ValueError):
+        return False
+
+
+@contextmanager
+def _embedded(home: Path) -> Iterator[str]:
+    """One server for this command and its children; it ends with this process, however that ends."""
+    with contextlib.ExitStack() as stack:
+        database = _database(home, stack)
+        if _is_damaged(database):
+            _set_aside(database)
+        process, url = _start(home, database)
+        if not _wait_until_up(process, url) and database.exists():
+            _stop(process)
+            _set_aside(database)
+            process, url = _start(home, database)
+            _wait_until_up(process, url)
+        stack.callback(_stop, process)
+        if process.poll() is not None or not answers(url):
+            raise EnvironmentFault(
+                f"the Prefect server did not start within {STARTUP_SECONDS:.0f} s: see {home / _LOG}, or set "
+                "PREFECT_API_URL to a server that runs"
+            )
+        yield url
+
+
+def _database(home: Path, stack: contextlib.ExitStack) -> Path:
+    """Database of the embedded server: the lasting one, or one of its own while another command uses that."""
+    lock = stack.enter_context((home / _LOCK).open("w"))
+    if _locked(lock):
+        return home / "prefect.db"
+    aside = home / f"prefect-{os.getpid()}.db"
+    print(f"another run is using {home / 'prefect.db'}: this one is recorded in its workspace only", file=sys.stderr)
+    for suffix in ("", "-wal", "-shm"):
+        stack.callback(Path(f"{aside}{suffix}").unlink, missing_ok=True)
+    return aside
+
+
+def _locked(lock: IO[str]) -> bool:
+    """Take a lock that the system lets go when this process ends."""
+    try:
+        import fcntl
+    except ImportError:  # no such locks on this system; two runs at once then share the database
+        return True
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _is_damaged(database: Path) -> bool:
+    if not database.exists():
+        return False
+    try:
+        with contextlib.closing(sqlite3.connect(database, timeout=5)) as connection:
+            connection.execute("select count(*) from sqlite_master").fetchone()
+    except sqlite3.OperationalError:
+        return False  # busy, or its folder cannot be written: not the file's fault
+    except sqlite3.DatabaseError:
+        return True
+    return False
+
+
+def _set_aside(database: Path) -> None:
+    """Rename a database that will not open, and say so."""
+    aside = database.with_name(f"{database.name}.unreadable-{datetime.now(UTC):%Y%m%d-%H%M%S}")
+    print(f"database {database} will not open: kept as {aside.name}, a new one is made", file=sys.stderr)
+    for suffix in ("", "-wal", "-shm"):
+        part = Path(f"{database}{suffix}")
+        if part.exists():
+            part.rename(f"{aside}{suffix}")
+
+
+def _start(home: Path, database: Path) -> tuple[subprocess.Popen[bytes], str]:
+    port = _free_port()
+    environment = {
+        **os.environ,
+        "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{database}",
+        "PREFECT_UI_ENABLED": "0",
+        "PREFECT__SERVER_EPHEMERAL": "1",
+        "PREFECT__SERVER_FINAL": "1",
+    }
+    command = [sys.executable, "-P", "-m", "flows.server_child", str(port), str(os.getpid())]
+    with open(home / _LOG, "wb") as log:
+        process = subprocess.Popen(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+    return process, f"http://127.0.0.1:{port}/api"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_up(process: subprocess.Popen[bytes], url: str) -> bool:
+    """False where the server ended by itself."""
+    end = time.monotonic() + STARTUP_SECONDS
+    while time.monotonic() < end and process.poll() is None:
+        if answers(url):
+            return True
+        time.sleep(0.1)
+    return process.poll() is None
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=5)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,44 @@
+"""port, parent's process id -> a Prefect server that ends when its parent does (run as a module by flows.server)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+
+_SECONDS_BETWEEN_LOOKS = 1.0
+_SECONDS_TO_END = 5.0
+
+
+def end_with(parent: int) -> None:
+    """End this process once its parent is gone, killed or not."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(_SECONDS_TO_END)
+        os._exit(0)
+
+    threading.Thread(target=watch, name="watch-parent", daemon=True).start()
+
+
+def main(port: int, parent: int) -> None:
+    """Serve until told to end."""
+    import uvicorn
+
+    end_with(parent)
+    uvicorn.run(
+        "prefect.server.api.server:create_app",
+        factory=True,
+        host="127.0.0.1",
+        port=port,
+        log_level="error",
+        lifespan="on",
+    )
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))

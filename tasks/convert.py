@@ -1,0 +1,74 @@
+"""aligned faces + weights -> patches -> steadied patches -> encoded chunks -> video -> its check, as tasks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from faceswap_core import layout
+from faceswap_core.config import AlignSettings, BlendSettings, EncodeSettings, RuntimeSettings, SmoothSettings
+from faceswap_core.stages import assemble, encode, smooth, swap, verify
+from faceswap_core.stages.assemble import Assembled
+from faceswap_core.stages.weights import pick_device
+from faceswap_core.storage import Workspace
+from faceswap_core.types import FileRef, ManifestRef
+from tasks import progress
+from tasks.options import device_digests, encoder_digests, gpu_slot, stage_task
+
+
+@stage_task(layout.SWAPPED, run_name="swap-frames-{chunk_index:04d}", digests=device_digests, pooled=False)
+def swap_frames(
+    workspace: str,
+    chunk_index: int,
+    aligned: ManifestRef,
+    weights: FileRef,
+    direction: tuple[str, str],
+    align: AlignSettings,
+    batch: int,
+    runtime: RuntimeSettings,
+) -> ManifestRef:
+    """Draw the other person's face for every chip of one chunk."""
+    tell = progress.of(layout.SWAPPED, str(chunk_index))
+    with gpu_slot(pick_device(runtime).type):
+        return swap.swap_frames(
+            Workspace(workspace), chunk_index, aligned, weights, direction, align, batch, runtime, tell
+        )
+
+
+@stage_task(layout.SMOOTHED, run_name="smooth-frames-{chunk_index:04d}")
+def smooth_frames(
+    workspace: str,
+    chunk_index: int,
+    swapped: ManifestRef,
+    before: list[ManifestRef],
+    after: list[ManifestRef],
+    settings: SmoothSettings,
+) -> ManifestRef:
+    """Steady the patches of one chunk in time."""
+    return smooth.smooth_frames(Workspace(workspace), chunk_index, swapped, before, after, settings)
+
+
+@stage_task("reencode-chunk", run_name="reencode-chunk-{chunk_index:04d}", digests=encoder_digests)
+def reencode_chunk(
+    workspace: str,
+    plate: FileRef,
+    chunk_index: int,
+    frames: ManifestRef,
+    smoothed: ManifestRef,
+    blend: BlendSettings,
+    encode_settings: EncodeSettings,
+) -> ManifestRef:
+    """Paste the patches of one chunk and encode it."""
+    tell = progress.of("reencode-chunk", str(chunk_index))
+    return encode.reencode_chunk(Workspace(workspace), plate, frames, smoothed, blend, encode_settings, tell)
+
+
+@stage_task("assemble-video", digests=encoder_digests)
+def assemble_video(workspace: str, plate: FileRef, chunks: list[ManifestRef], output: str) -> Assembled:
+    """Join the chunks and copy what else the plate holds."""
+    return assemble.assemble_video(Workspace(workspace), plate, chunks, Path(output))
+
+
+@stage_task(layout.REPORTS)
+def verify_video(workspace: str, plate: FileRef, video: FileRef, not_carried: list[str]) -> ManifestRef:
+    """Compare the finished video with its plate."""
+    return verify.verify_video(Workspace(workspace), plate, video, not_carried)

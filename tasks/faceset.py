@@ -1,0 +1,71 @@
+"""video -> plan -> frames -> detections -> tracks -> aligned faces, as tasks."""
+
+from __future__ import annotations
+
+from faceswap_core import layout
+from faceswap_core.config import AlignSettings, DecodeSettings, DetectSettings, TrackSettings
+from faceswap_core.stages import align, decode, detect, track
+from faceswap_core.stages.align import AlignedChunk
+from faceswap_core.stages.decode import VideoPlan
+from faceswap_core.storage import Workspace
+from faceswap_core.types import FileRef, ManifestRef
+from tasks import progress
+from tasks.options import detector_digests, stage_task
+
+
+@stage_task("plan-video")
+def plan_video(workspace: str, video: FileRef, settings: DecodeSettings) -> VideoPlan:
+    """Index a video and cut it into chunks."""
+    return decode.plan_video(Workspace(workspace), video, settings)
+
+
+@stage_task(layout.FRAMES, run_name="decode-frames-{chunk_index:04d}")
+def decode_frames(workspace: str, video: FileRef, plan: VideoPlan, chunk_index: int) -> ManifestRef:
+    """Decode one chunk once and check it."""
+    tell = progress.of(layout.FRAMES, part_name(video, chunk_index))
+    return decode.decode_frames(Workspace(workspace), video, plan, chunk_index, tell)
+
+
+@stage_task(layout.DETECTIONS, run_name="detect-faces-{chunk_index:04d}", digests=detector_digests)
+def detect_faces(
+    workspace: str,
+    video: FileRef,
+    chunk_index: int,
+    frames: ManifestRef,
+    settings: DetectSettings,
+    truth: ManifestRef | None,
+) -> ManifestRef:
+    """Find the faces of one chunk."""
+    tell = progress.of(layout.DETECTIONS, part_name(video, chunk_index))
+    return detect.detect_faces(Workspace(workspace), video, frames, settings, truth, tell)
+
+
+@stage_task(layout.TRACKS, run_name="track-faces-{subject}")
+def track_faces(
+    workspace: str,
+    frames: list[ManifestRef],
+    detections: list[ManifestRef],
+    subject: str,
+    settings: TrackSettings,
+) -> list[ManifestRef]:
+    """Follow the faces of a whole video."""
+    return track.track_faces(Workspace(workspace), frames, detections, subject, settings)
+
+
+@stage_task(layout.ALIGNED, run_name="align-landmarks-{chunk_index:04d}")
+def align_landmarks(
+    workspace: str,
+    video: FileRef,
+    chunk_index: int,
+    frames: ManifestRef,
+    tracks: ManifestRef,
+    settings: AlignSettings,
+) -> AlignedChunk:
+    """Cut the subject's face out of every frame of one chunk."""
+    tell = progress.of(layout.ALIGNED, part_name(video, chunk_index))
+    return align.align_landmarks(Workspace(workspace), video, frames, tracks, settings, tell)
+
+
+def part_name(video: FileRef, chunk_index: int) -> str:
+    """Name of one chunk of one video, for counting progress."""
+    return f"{video['sha256'][:12]}-{chunk_index}"

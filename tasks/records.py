@@ -1,0 +1,102 @@
+"""stored record of a task run -> hit or miss: read as plain JSON, trusted only if all it promises is there.
+
+Prefect looks a record up by its file name and lets the record itself say how it is to be read, so that whoever can
+write one pickle into the folder runs code here. Every record is therefore read and judged before Prefect sees it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pyarrow as pa
+from prefect.serializers import JSONSerializer
+
+from faceswap_core import layout, manifest
+from faceswap_core.errors import FaceswapError
+from faceswap_core.schemas import CHUNKS, schema_name
+from faceswap_core.storage import Workspace
+from faceswap_core.types import Json, ManifestRef
+
+_log = logging.getLogger(__name__)
+
+
+def error_as_text(value: Any) -> str:
+    """Write the error of a failed task run, the only thing beside JSON values that is ever recorded."""
+    if isinstance(value, BaseException):
+        return f"{type(value).__name__}: {value}"
+    raise TypeError(f"{type(value).__name__} is no JSON value: a task returns references and numbers only")
+
+
+PLAIN_JSON: JSONSerializer[Any] = JSONSerializer(object_encoder="tasks.records.error_as_text", object_decoder=None)
+"""Reads JSON values only; Prefect's own default also builds objects of whatever classes a record names."""
+
+MAX_RECORD_BYTES = 8 * 1024 * 1024
+_GARBAGE = (OSError, ValueError, TypeError, KeyError, RecursionError, FaceswapError, pa.ArrowException)
+"""All that reading a damaged record or manifest can raise."""
+
+
+def results_folder(workspace: str) -> Path:
+    """Folder of the records of a workspace."""
+    return Workspace(workspace).root / layout.RESULTS
+
+
+def admit(workspace: str, key: str) -> bool:
+    """Remove the record of ``key`` unless it can be trusted; False where it is bad and cannot be removed."""
+    record = results_folder(workspace) / key
+    if not record.is_symlink() and not record.exists():
+        return True
+    try:
+        problem = _problem(Workspace(workspace), record)
+    except _GARBAGE as error:
+        problem = f"it cannot be read ({type(error).__name__})"
+    return problem is None or _remove(record, problem)
+
+
+def _problem(workspace: Workspace, record: Path) -> str | None:
+    """What speaks against a record."""
+    if record.is_symlink() or not record.is_file() or record.stat().st_size > MAX_RECORD_BYTES:
+        return "it is no small plain file"
+    data = json.loads(record.read_bytes(), object_pairs_hook=_without_repeated_keys)
+    if set(data) != {"metadata", "result"} or data["metadata"]["serializer"] != PLAIN_JSON.model_dump(mode="json"):
+        return "it was not written as plain JSON"
+    for path, sha256 in promised_files(workspace, json.loads(data["result"])):
+        if not workspace.holds(path, sha256):
+            return f"{path} is gone or was altered"
+    return None
+
+
+def _without_repeated_keys(pairs: list[tuple[str, Any]]) -> Json:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key is repeated")
+    return found
+
+
+def promised_files(workspace: Workspace, result: Any) -> Iterator[tuple[str, str]]:
+    """Path and sha256 of every file that a result refers to, encoded chunks behind their manifest included."""
+    if isinstance(result, dict) and "path" in result and "sha256" in result:
+        yield str(result["path"]), str(result["sha256"])
+        if result.get("schema") == schema_name(CHUNKS):
+            ref = cast(ManifestRef, result)
+            for row in manifest.stream(workspace, ref, CHUNKS, ["path", "sha256"]):
+                yield row["path"], row["sha256"]
+    elif isinstance(result, dict):
+        for value in result.values():
+            yield from promised_files(workspace, value)
+    elif isinstance(result, list):
+        for value in result:
+            yield from promised_files(workspace, value)
+
+
+def _remove(record: Path, problem: str) -> bool:
+    _log.info("computing anew what record %s holds: %s", record.name, problem)
+    try:
+        record.unlink()
+    except OSError as error:
+        _log.warning("record %s is not used and cannot be removed: %s", record, error)
+        return False
+    return True

@@ -1,0 +1,110 @@
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from flows.cli import app
+
+JOB = """
+name = "x"
+workspace = "ws"
+[plate]
+video = "plate.mp4"
+subject = "a"
+[subjects.a]
+[subjects.b]
+videos = ["b.mp4"]
+[swap]
+to = "b"
+[output]
+video = "out.mp4"
+"""
+
+
+@pytest.fixture
+def job(tmp_path):
+    (tmp_path / "plate.mp4").write_bytes(b"0")
+    path = tmp_path / "job.toml"
+    path.write_text(JOB)
+    return path
+
+
+def run(*arguments):
+    result = CliRunner().invoke(app, ["run", *map(str, arguments), "--json"])
+    return result.exit_code, json.loads(result.stdout.splitlines()[-1])
+
+
+def test_an_unknown_setting_ends_with_2_and_its_name(job):
+    code, event = run(job, "--set", "train.speed=9")
+    assert (code, event["event"], event["exit_code"]) == (2, "error", 2)
+    assert "'train.speed'" in event["message"]
+
+
+def test_a_job_file_that_is_not_there_ends_with_2(tmp_path):
+    assert run(tmp_path / "none.toml")[0] == 2
+
+
+def test_a_single_subject_ends_with_2(job):
+    job.write_text(JOB.replace('[subjects.b]\nvideos = ["b.mp4"]\n', "").replace('to = "b"', 'to = "a"'))
+    code, event = run(job)
+    assert code == 2
+    assert "two subjects" in event["message"]
+
+
+def test_a_subject_without_footage_ends_with_2(job):
+    code, event = run(job, "--set", "subjects.b.videos=[]")
+    assert code == 2
+    assert "'b' has no video" in event["message"]
+
+
+def test_a_missing_plate_ends_with_4(job):
+    (job.parent / "plate.mp4").unlink()
+    assert run(job)[0] == 4
+
+
+@pytest.mark.parametrize("preset", ["standard", "master"])
+def test_large_presets_are_refused_on_a_cpu_with_an_estimate(job, preset):
+    code, event = run(job, "--set", f"train.preset={preset}", "--set", "runtime.device=cpu")
+    assert code == 2
+    assert "hours" in event["message"]
+    assert "--force" in event["message"]
+    assert not (job.parent / "ws").exists()
+
+
+def test_the_plate_is_never_overwritten(job):
+    assert run(job, "--set", "output.video=plate.mp4")[0] == 2
+
+
+def test_our_errors_show_no_traceback_unless_asked(job):
+    command = [sys.executable, "-c", "from flows.cli import main; main()", "run", str(job), "--set", "x.y=1"]
+    plain = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert plain.returncode == 2
+    assert plain.stderr.startswith("error: ")
+    assert "Traceback" not in plain.stderr
+    debug = subprocess.run([*command, "--debug"], capture_output=True, text=True, check=False)
+    assert "Traceback" in debug.stderr
+
+
+def test_help_is_quick_and_imports_neither_prefect_nor_torch():
+    code = (
+        "import sys, contextlib\nfrom flows.cli import app\n"
+        "with contextlib.suppress(SystemExit):\n    app(['--help'])\n"
+        "sys.exit(bool({'prefect', 'torch', 'cv2', 'pydantic', 'pyarrow'} & set(sys.modules)))"
+    )
+    began = time.perf_counter()
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert time.perf_counter() - began < 3  # half a second on an idle machine
+    assert shown.returncode == 0
+    assert "demo" in shown.stdout
+
+
+def test_ready_jobs_are_valid():
+    from faceswap_core.config import load_job
+
+    jobs = sorted((Path(__file__).parents[2] / "jobs").glob("*.toml"))
+    assert jobs
+    assert all(load_job(path).workspace.is_absolute() for path in jobs)

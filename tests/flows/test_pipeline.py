@@ -1,0 +1,155 @@
+"""The whole pipeline through the command line, on one server; the tests go on from each other's work."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import faceswap
+
+from faceswap_core.video.index import build_index
+
+pytestmark = pytest.mark.flow
+
+LATE = {"smooth-frames", "reencode-chunk", "assemble-video", "verify-video"}
+
+
+@pytest.fixture(scope="module")
+def first(server, tiny_job):
+    return faceswap("run", tiny_job)
+
+
+@pytest.fixture
+def workspace(tiny_job):
+    return tiny_job.parent / "ws"
+
+
+def test_a_fresh_run_makes_a_verified_video(first, clips):
+    assert first.code == 0, first.stderr
+    assert set(first.last) == {"event", "run", "output", "report", "computed", "cached", "seconds"}
+    assert (first.last["event"], first.last["cached"]) == ("done", 0)
+    assert len(build_index(first.last["output"])) == len(build_index(str(clips["plate"]))) == 40
+    assert first.report["video"]["pts_equal"]
+    assert first.report["video"]["failed_checks"] == []
+
+
+def test_the_report_has_every_key_and_no_figure_without_a_reason(first):
+    report = first.report
+    assert set(report) == {
+        "frames", "stages", "truth", "quality", "faces", "training", "video", "environment", "reasons",
+    }  # fmt: skip
+    frames = report["frames"]
+    assert sum(frames[s] for s in ("swapped", "passed_through", "no_face", "failed")) == frames["total"] == 40
+    assert frames["swapped"] > 30
+    assert all(set(s) == {"computed", "cached", "seconds", "cpu_seconds"} for s in report["stages"].values())
+    assert 0 < report["truth"]["swap_over_plate"] < 10
+    assert report["quality"]["flicker"] is None
+    assert report["quality"]["reason"]
+    assert report["faces"]["jitter_after"] < report["faces"]["jitter_before"]
+    assert report["training"]["steps"] == 20
+
+
+def test_the_page_needs_nothing_from_elsewhere(first):
+    page = Path(first.last["report"]).with_name("report.html").read_text()
+    assert page.count("data:image/jpeg") >= 6
+    assert not re.findall(r"""(?:src|href)=["'](?!data:)""", page)
+    assert "url(" not in page
+
+
+def test_the_run_is_on_record(first, workspace):
+    folder = workspace / "runs" / first.last["run"]
+    run = json.loads((folder / "run.json").read_text())
+    assert run["state"] == "completed"
+    assert {"python", "prefect", "torch", "av", "opencv-python", "numpy"} <= set(run["versions"])
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    assert any("trained 20 steps" in line["message"] for line in lines)
+    assert (workspace / ".prefect-results").stat().st_mode & 0o777 == 0o700
+
+
+def test_progress_is_told_in_whole_stages(first):
+    last = {line["stage"]: line for line in first.lines if line["event"] == "stage"}
+    assert {"decode-frames", "detect-faces", "align-landmarks", "train-model", "reencode-chunk"} <= set(last)
+    assert all(line["done"] == line["total"] for line in last.values())
+
+
+def test_the_same_command_again_finds_everything(first, tiny_job):
+    again = faceswap("run", tiny_job)
+    assert again.code == 0, again.stderr
+    assert again.computed == {}
+    assert again.last["cached"] == first.last["computed"]
+
+
+def test_other_smoothing_computes_only_what_comes_after(first, tiny_job):
+    changed = faceswap("run", tiny_job, "--set", "smooth.strength=0.9")
+    assert set(changed.computed) == LATE
+
+
+def test_a_lost_chunk_is_encoded_again_and_nothing_else(first, tiny_job, workspace):
+    assert faceswap("run", tiny_job).code == 0
+    lost = sorted((workspace / "chunks").glob("chunk-0001-*.mp4"))
+    for path in lost:
+        path.unlink()
+    mended = faceswap("run", tiny_job)
+    assert mended.computed == {"reencode-chunk": 1}
+
+
+def test_more_iterations_go_on_from_the_checkpoint(first, tiny_job, workspace):
+    more = faceswap("run", tiny_job, "--set", "train.iterations=30")
+    assert more.report["training"]["steps"] == 30
+    assert "detect-faces" not in more.computed
+    log = (workspace / "runs" / more.last["run"] / "log.jsonl").read_text()
+    assert "trained 10 steps, 30 in all" in log
+
+
+def test_a_finished_model_swaps_a_second_plate_without_training(first, tiny_job, clips, workspace, tmp_path):
+    job = tmp_path / "second.toml"
+    job.write_text(
+        f"""
+name = "second"
+workspace = "ws"
+[plate]
+video = "{clips["second"]}"
+subject = "a"
+[subjects.a]
+[subjects.b]
+[swap]
+to = "b"
+[output]
+video = "out.mp4"
+[align]
+size = 64
+[train]
+model = "{workspace / first.report["training"]["checkpoint"]}"
+"""
+    )
+    second = faceswap("run", job)
+    assert second.code == 0, second.stderr
+    assert not {"train-model", "normalize-color", "evaluate-swap"} & set(second.report["stages"])
+    assert second.report["stages"]["plan-video"]["computed"] == 1
+    assert second.report["truth"] is None
+    assert second.report["reasons"]["truth"] == "no ground truth"
+    assert second.report["training"]["samples_per_second"] is None
+
+
+def test_text_named_mp4_ends_with_4_and_no_traceback(server, tiny_job, tmp_path):
+    text = tmp_path / "text.mp4"
+    text.write_text("not a video")
+    refused = faceswap("run", tiny_job, "--set", f"plate.video={text}", "--set", f"workspace={tmp_path / 'ws'}")
+    assert (refused.code, refused.last["error"]) == (4, "MediaError")
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_plate_without_a_face_ends_with_4(server, tiny_job, tmp_path):
+    from fractions import Fraction
+
+    from faceswap_core.video.render import write_video
+
+    plate = tmp_path / "grey.mp4"
+    write_video(plate, iter(np.full((12, 96, 128, 3), 90, np.uint8)), fps=Fraction(25))
+    refused = faceswap(
+        "run", tiny_job, "--set", f"plate.video={plate}", "--set", f"workspace={tmp_path / 'ws'}",
+    )  # fmt: skip
+    assert (refused.code, refused.last["error"]) == (4, "NoFaceError")
+    run = next((tmp_path / "ws" / "runs").iterdir())
+    assert json.loads((run / "run.json").read_text())["state"] == "failed"
