@@ -169,6 +169,8 @@ class TrainSettings(Branch):
     """Weight of the edge loss, which sharpens eyes and brows."""
     alpha_weight: float = Field(default=0.1, ge=0, le=10)
     """Weight of the loss of the alpha head."""
+    dropout: float = Field(default=0.15, ge=0, lt=0.9)
+    """Share of the latent vector's entries set to zero in training, so that the swap does not overfit."""
     validation_share: float = Field(default=0.1, ge=0, lt=0.9)
     """Share of each video, its last stretch of time, held out from training."""
     checkpoint_every: int = Field(default=500, ge=1)
@@ -291,6 +293,8 @@ class JobSettings(Branch):
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:
+        if re.match(r"[a-z][a-z0-9+.-]+:/", str(self.workspace)):
+            raise ValueError(f"workspace {str(self.workspace)!r} is no local folder: object stores cannot be used yet")
         names = sorted(self.subjects)
         for field, name in (("plate.subject", self.plate.subject), ("swap.to", self.swap.to)):
             if name not in self.subjects:

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import shutil
+import socket
 import tempfile
 import time
 from collections.abc import Iterator
@@ -122,7 +123,7 @@ class Workspace:
     @contextmanager
     def scratch(self, suffix: str) -> Iterator[Path]:
         """Give the path of a temporary file on the workspace's disk; it is gone afterwards."""
-        folder = self.root / ".tmp"
+        folder = self.root / ".tmp" / f"{socket.gethostname()}-{os.getpid()}"
         with disk_full_as_ours(folder):
             folder.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=folder, suffix=suffix)
@@ -133,13 +134,27 @@ class Workspace:
                 Path(name).unlink(missing_ok=True)
 
     def clear_scratch(self) -> None:
-        """Delete what a killed run left in the temporary folder."""
-        shutil.rmtree(self.root / ".tmp", ignore_errors=True)
+        """Delete the temporary files that processes of this host left when they were killed."""
+        for folder in (self.root / ".tmp").glob(f"{socket.gethostname()}-*"):
+            pid = folder.name.rpartition("-")[2]
+            if pid.isdecimal() and not process_lives(int(pid)):
+                shutil.rmtree(folder, ignore_errors=True)
 
     def holds(self, path: str, sha256: str) -> bool:
         """True when the referenced file is there with that digest."""
         full = Path(path) if os.path.isabs(path) else self.root / path
         return full.is_file() and sha256_file(full) == sha256
+
+
+def process_lives(pid: int) -> bool:
+    """True where a process of this host has that number."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def file_ref(path: Path) -> FileRef:

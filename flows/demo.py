@@ -16,7 +16,7 @@ from tasks import progress
 from tasks.actor import RENDER, render_actor
 from tasks.options import job_runner
 
-_TRAINING_FRAMES = 160
+_TRAINING_FRAMES = 240
 _PLATE_FRAMES = 300
 _CUT_AT = 170
 
@@ -55,7 +55,9 @@ def clips(demo: Demo) -> dict[str, ActorSettings]:
     first = 10 * demo.seed + 1
 
     def learning(identity: int, number: int) -> ActorSettings:
-        return ActorSettings(identity=identity, performance=first + number, frames=_TRAINING_FRAMES)
+        performance = first + number
+        half = _TRAINING_FRAMES // 2
+        return ActorSettings(identity=identity, performance=performance, frames=_TRAINING_FRAMES, cut_at=half)
 
     def acting(identity: int) -> ActorSettings:
         return ActorSettings(identity=identity, performance=first + 4, frames=_PLATE_FRAMES, cut_at=_CUT_AT)

@@ -71,6 +71,7 @@ def recorded(job: JobSettings) -> Iterator[Run]:
 
 
 def _new_run(job: JobSettings) -> Run:
+    Workspace(job.workspace).clear_scratch()
     flow_run = str(prefect.runtime.flow_run.id or "none")
     run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{flow_run.replace('-', '')[-8:]}"
     folder = Workspace(job.workspace).root / layout.run_folder(run_id)

@@ -24,7 +24,7 @@ from pydantic import BaseModel
 
 from faceswap_core.errors import FaceswapError
 from faceswap_core.modelstore import MODEL_FILES
-from faceswap_core.stages.weights import pick_device
+from faceswap_core.stages.weights import pick_device, resolve_precision
 from faceswap_core.types import Json
 from tasks import progress, tally
 from tasks.records import PLAIN_JSON, admit, results_folder
@@ -51,8 +51,10 @@ def detector_digests(inputs: Mapping[str, Any]) -> Json:
 
 
 def device_digests(inputs: Mapping[str, Any]) -> Json:
-    """Kind of the device: networks round differently on a CPU and on a GPU."""
-    return {"device": pick_device(inputs["runtime"]).type}
+    """Kind of the device, and the arithmetic of training: networks round differently on each."""
+    device = pick_device(inputs["runtime"])
+    precision = getattr(inputs.get("settings"), "precision", None)
+    return {"device": device.type, "precision": resolve_precision(precision, device) if precision else None}
 
 
 @cache

@@ -40,6 +40,8 @@ class Batch:
     """Warped views of B."""
     target_b: Tensor
     """What D_B should make of them."""
+    keep: Tensor | None
+    """(2N, latent) factors of the dropout on the latent vectors, A first; None without dropout."""
 
 
 def to_network(views: F32, scale: F64, shift: F64) -> Tensor:
@@ -67,13 +69,23 @@ class Sampler:
     """Side of the view as a share of the chip's side."""
     how: Augmentation
     """Amounts of random change."""
+    latent: int = 0
+    """Length of the latent vectors."""
+    dropout: float = 0.0
+    """Share of the latent vectors' entries that is set to zero."""
 
     def draw(self, step: int) -> Batch:
         """Batch of one step."""
         rng = np.random.default_rng([self.seed, step])
         input_a, target_a = self._side(self.a, rng)
         input_b, target_b = self._side(self.b, rng)
-        return Batch(input_a, target_a, input_b, target_b)
+        return Batch(input_a, target_a, input_b, target_b, self._keep(rng))
+
+    def _keep(self, rng: np.random.Generator) -> Tensor | None:
+        if not self.dropout:
+            return None
+        kept = rng.random((2 * self.batch, self.latent)) >= self.dropout
+        return torch.from_numpy((kept / (1 - self.dropout)).astype(np.float32))
 
     def _side(self, side: Side, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         chosen = rng.integers(0, len(side.chips), self.batch)

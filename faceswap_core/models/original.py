@@ -36,10 +36,18 @@ class Encoder(nn.Module):
         self.unflatten = nn.Unflatten(1, (channels[-1], side, side))
         self.up = Up(channels[-1], width * 4)
 
-    def forward(self, x: Tensor, sides: Sequence[int]) -> Tensor:
-        """Encode views; ``sides`` names the person of each equal part of the batch, in order."""
+    def forward(self, x: Tensor, sides: Sequence[int], keep: Tensor | None = None) -> Tensor:
+        """Encode views.
+
+        Args:
+            x: (N, 3, R, R) centred views.
+            sides: the person of each equal part of the batch, in order.
+            keep: (N, latent) factors on the latent vectors, for dropout; None leaves them.
+        """
         x = self.down(x)  # (N, 3, R, R) -> (N, 8W, 4, 4)
         z = self.norm(self.squeeze(x.flatten(1)), sides)  # (N, 128W) -> (N, latent)
+        if keep is not None:
+            z = z * keep
         out: Tensor = self.up(self.unflatten(self.expand(z)))  # -> (N, 8W, 4, 4) -> (N, 4W, 8, 8)
         return out
 
@@ -102,7 +110,7 @@ class Original(nn.Module):
         out: Tensor = self.decoders[target](features)
         return out
 
-    def reconstruct(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    def reconstruct(self, a: Tensor, b: Tensor, keep: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """D_A(E(a)) and D_B(E(b)) with one pass of the encoder; as many views on either side."""
-        features = self.encoder((torch.cat([a, b]) - self.center) / self.spread, [0, 1])
+        features = self.encoder((torch.cat([a, b]) - self.center) / self.spread, [0, 1], keep)
         return self.decoders[0](features[: len(a)]), self.decoders[1](features[len(a) :])

@@ -136,7 +136,9 @@ def _mean_view(workspace: Workspace, training: Sequence[AlignedChunk], swapper: 
     for _, view in _views(workspace, training, swapper, align):
         total += view[..., :3]
         count += 1
-    return (total / max(count, 1) / 255).astype(np.float32)
+    if not count:
+        raise NoFaceError("the drawn subject has no face in its footage: the mean face, a baseline, cannot be had")
+    return np.asarray(total / count / 255, np.float32)
 
 
 def truth_report(workspace: Workspace, ref: ManifestRef) -> Json:

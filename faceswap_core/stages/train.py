@@ -27,7 +27,7 @@ from faceswap_core.stages.align import AlignedChunk
 from faceswap_core.stages.images import png, unpack
 from faceswap_core.stages.normalize import color_facts
 from faceswap_core.stages.weights import FINISHED, pick_device, resolve_precision
-from faceswap_core.storage import Workspace, atomic_path
+from faceswap_core.storage import Workspace, atomic_path, process_lives
 from faceswap_core.threads import cap_threads
 from faceswap_core.types import U8, FileRef, Json, ManifestRef, Progress, no_progress
 
@@ -189,6 +189,8 @@ def _sampler(
         resolution=settings.resolution,
         coverage=align.coverage,
         how=how,
+        latent=settings.latent,
+        dropout=settings.dropout,
     )
 
 
@@ -267,12 +269,4 @@ def _lease(folder: Path) -> Iterator[Callable[[], None]]:
 def _held_by_another(lease: Json, mine: Json) -> bool:
     if (lease["host"], lease["pid"]) == (mine["host"], mine["pid"]) or lease["expires"] < time.time():
         return False
-    if lease["host"] != mine["host"]:
-        return True
-    try:
-        os.kill(int(lease["pid"]), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    return bool(lease["host"] != mine["host"]) or process_lives(int(lease["pid"]))

@@ -103,11 +103,14 @@ def finished_weights(folder: Path) -> FileRef:
     pointer = folder / FINISHED
     if not pointer.is_file():
         raise SettingsError(f"train.model {folder} holds no finished training: name a folder under checkpoints/")
-    data: Json = json.loads(pointer.read_text())
-    path = folder / Path(str(data["file"])).name
-    if not path.is_file() or sha256_file(path) != data["sha256"]:
+    try:
+        data: Json = json.loads(pointer.read_text())
+        path, digest = folder / Path(str(data["file"])).name, str(data["sha256"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ManifestError(f"{pointer} names no weights ({error!r}): restore it or train again") from error
+    if not path.is_file() or sha256_file(path) != digest:
         raise ManifestError(f"weights {path} are missing or were altered: restore them or train again")
-    return FileRef(path=str(path.absolute()), sha256=data["sha256"], size=path.stat().st_size)
+    return FileRef(path=str(path.absolute()), sha256=digest, size=path.stat().st_size)
 
 
 def pick_device(runtime: RuntimeSettings) -> torch.device:

@@ -23,7 +23,6 @@ def run(
         typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, such as train.iterations=500."),
     ] = None,
     force: Annotated[bool, typer.Option(help="Run a job that is refused for its cost.")] = False,
-    allow_test_consent: Annotated[bool, typer.Option(help="Admit consent records of kind `test`.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object per line on stdout.")] = False,
     debug: Annotated[bool, typer.Option(help="Show tracebacks.")] = False,
 ) -> None:

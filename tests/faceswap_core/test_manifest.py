@@ -74,7 +74,7 @@ class TestEverySchema:
 
 def test_schemas_have_names_of_their_own():
     assert len(set(IDS)) == len(IDS) > 10
-    assert all("" != name for name in IDS)
+    assert all(name != "" for name in IDS)
 
 
 def test_name_of_the_file_carries_the_digest(workspace):

@@ -124,7 +124,9 @@ class TestEveryBlender:
     def test_pixels_without_alpha_keep_their_exact_value(self, mode):
         frame = np.random.default_rng(0).random((160, 200, 3)).astype(np.float32)
         matrix = frame_to_patch(90, 80, 60, 12)
-        out = self.blended(mode, frame, np.zeros((SIDE, SIDE, 3), np.float32), np.zeros((SIDE, SIDE), np.float32), matrix)
+        out = self.blended(
+            mode, frame, np.zeros((SIDE, SIDE, 3), np.float32), np.zeros((SIDE, SIDE), np.float32), matrix
+        )
         assert out.tobytes() == frame.tobytes()
         alpha = soft_alpha(disc(radius=0.3), erode=0, feather=0.1)
         out = self.blended(mode, frame, np.zeros((SIDE, SIDE, 3), np.float32), alpha, matrix)

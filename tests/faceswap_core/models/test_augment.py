@@ -1,0 +1,124 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from faceswap_core.models.augment import Augmentation, plain_views, random_light, random_maps, sample_pairs
+
+NOTHING = Augmentation(rotation=0, zoom=0, shift=0, flip=0, warp=0, light=0, color=0)
+FULL = Augmentation(rotation=10, zoom=0.05, shift=0.05, flip=0.4, warp=0.03, light=0.2, color=0.1)
+
+
+def chips(count=5, size=96, seed=0):
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (count, size // 8, size // 8, 4), dtype=np.uint8)
+    return np.kron(coarse, np.ones((1, 8, 8, 1), np.uint8))
+
+
+def pairs(how, seed=0, resolution=64, coverage=0.625, of=None):
+    of = chips() if of is None else of
+    return sample_pairs(of, np.random.default_rng(seed), how, resolution=resolution, coverage=coverage)
+
+
+@pytest.mark.parametrize(("resolution", "coverage"), [(64, 0.625), (128, 0.625), (64, 0.5)])
+def test_without_any_change_both_views_are_the_plain_ones(resolution, coverage):
+    warped, target = pairs(NOTHING, resolution=resolution, coverage=coverage)
+    plain = plain_views(chips(), resolution=resolution, coverage=coverage)
+    # fixed-point interpolation in OpenCV: 5 bits of place, so a step of 255 may differ by 255 / 32
+    for views in (warped, target):
+        assert np.abs(views - plain).max() <= 8
+        assert np.abs(views - plain).mean() < 0.5
+
+
+def test_views_are_floats_of_the_wanted_size():
+    for views in pairs(FULL, resolution=128):
+        assert views.shape == (5, 128, 128, 4)
+        assert views.dtype == np.float32
+        assert 0 <= views.min() < views.max() <= 255
+
+
+def test_same_numbers_give_the_same_views_and_others_do_not():
+    for one, two, other in zip(pairs(FULL, 1), pairs(FULL, 1), pairs(FULL, 2), strict=True):
+        np.testing.assert_array_equal(one, two)
+        assert np.abs(one - other).mean() > 1
+
+
+def test_full_flip_mirrors_every_view():
+    flipped, _ = pairs(replace(NOTHING, flip=1.0))
+    plain, _ = pairs(NOTHING)
+    assert np.abs(flipped - plain[:, :, ::-1]).mean() < 0.5
+
+
+def test_only_the_warp_tells_input_from_target():
+    warped, target = pairs(replace(FULL, warp=0))
+    assert np.abs(warped - target).max() <= 8
+    warped, target = pairs(FULL)
+    assert np.abs(warped - target).mean() > 1
+
+
+def test_share_of_mirrored_samples_is_the_chance_of_a_flip():
+    _, _, flips = random_maps(np.random.default_rng(0), 4000, replace(NOTHING, flip=0.3))
+    assert (flips < 0).mean() == pytest.approx(0.3, abs=0.03)
+
+
+def test_target_is_the_similarity_that_fits_the_disturbed_grid_best():
+    grids, similarity, _ = random_maps(np.random.default_rng(0), 20, replace(FULL, warp=0.1))
+    axis = np.linspace(-1, 1, 5)
+    regular = (axis[None, :] + 1j * axis[:, None]).ravel()
+    for grid, (factor, shift) in zip(grids.reshape(20, -1), similarity, strict=True):
+        solution, *_ = np.linalg.lstsq(np.stack([regular, np.ones(25)], 1), grid, rcond=None)
+        np.testing.assert_allclose([factor, shift], solution, atol=1e-9)
+
+
+def test_amounts_stay_within_what_was_asked():
+    how = replace(FULL, warp=0)
+    _, similarity, _ = random_maps(np.random.default_rng(0), 2000, how)
+    factor, shift = similarity.T
+    angle, size = np.degrees(np.angle(factor)), np.abs(factor)
+    assert 9 < np.abs(angle).max() <= 10
+    assert 1.045 < size.max() <= 1.05
+    assert 0.95 <= size.min() < 0.955
+    # the view spans -1..1, so a share of .05 of its side is .1
+    assert 0.095 < np.abs(shift.real).max() <= 0.1
+    assert 0.095 < np.abs(shift.imag).max() <= 0.1
+
+
+def test_warp_is_the_deviation_of_the_grid_as_a_share_of_the_side():
+    grids, _, _ = random_maps(np.random.default_rng(0), 2000, replace(NOTHING, warp=0.03125))
+    axis = np.linspace(-1, 1, 5)
+    noise = grids - (axis[None, :] + 1j * axis[:, None])
+    assert noise.real.std() / 2 == pytest.approx(0.03125, rel=0.05)
+    assert noise.imag.std() / 2 == pytest.approx(0.03125, rel=0.05)
+
+
+def test_plain_view_is_the_inner_square_pixel_for_pixel_where_sizes_allow():
+    view = plain_views(chips(size=128), resolution=64, coverage=0.5)
+    np.testing.assert_array_equal(view, chips(size=128)[:, 32:96, 32:96])
+
+
+@pytest.mark.parametrize(
+    "function", [lambda c: plain_views(c, resolution=64, coverage=0.625), lambda c: pairs(FULL, of=c)[0]]
+)
+def test_no_chips_give_no_views(function):
+    assert function(np.empty((0, 96, 96, 4), np.uint8)).shape == (0, 64, 64, 4)
+
+
+def test_no_light_and_no_colour_leave_every_pixel():
+    assert (random_light(np.random.default_rng(0), 3, 64, NOTHING) == 1).all()
+
+
+def test_light_is_a_slope_about_a_gain_of_the_whole_view():
+    gains = np.log(random_light(np.random.default_rng(0), 3000, 16, replace(FULL, light=0.2, color=0.1)))
+    assert gains.shape == (3000, 16, 16, 3)
+    middle = gains.mean((1, 2))
+    assert middle.mean(-1).std() == pytest.approx(np.hypot(0.1, 0.05 / np.sqrt(3)), rel=0.1)
+    assert (middle - middle.mean(-1, keepdims=True)).std() == pytest.approx(0.05 * np.sqrt(2 / 3), rel=0.1)
+    for slope in (gains[:, 0, -1] - gains[:, 0, 0], gains[:, -1, 0] - gains[:, 0, 0]):
+        assert slope.std() / 2 == pytest.approx(0.2, rel=0.1)
+    np.testing.assert_allclose(np.diff(gains[0, 3, :, 1], 2), 0, atol=1e-5)
+
+
+def test_chips_are_left_as_they_were():
+    given = chips()
+    pairs(FULL, of=given)
+    np.testing.assert_array_equal(given, chips())
