@@ -117,6 +117,7 @@ class Workspace:
         with disk_full_as_ours(final):
             final.parent.mkdir(parents=True, exist_ok=True)
             _flush_to_disk(temporary)
+            temporary.chmod(0o644)
             os.replace(temporary, final)
         return FileRef(path=self.relative(final), sha256=digest, size=final.stat().st_size)
 

@@ -18,7 +18,8 @@ from tasks.options import job_runner
 
 _TRAINING_FRAMES = 240
 _PLATE_FRAMES = 300
-_CUT_AT = 170
+_TRAINING_CUTS = (60, 120, 180)
+_PLATE_CUT = 170
 
 
 @dataclass(frozen=True)
@@ -56,11 +57,12 @@ def clips(demo: Demo) -> dict[str, ActorSettings]:
 
     def learning(identity: int, number: int) -> ActorSettings:
         performance = first + number
-        half = _TRAINING_FRAMES // 2
-        return ActorSettings(identity=identity, performance=performance, frames=_TRAINING_FRAMES, cut_at=half)
+        return ActorSettings(
+            identity=identity, performance=performance, frames=_TRAINING_FRAMES, cuts=_TRAINING_CUTS
+        )
 
     def acting(identity: int) -> ActorSettings:
-        return ActorSettings(identity=identity, performance=first + 4, frames=_PLATE_FRAMES, cut_at=_CUT_AT)
+        return ActorSettings(identity=identity, performance=first + 4, frames=_PLATE_FRAMES, cuts=(_PLATE_CUT,))
 
     return {
         "a1": learning(demo.actor_a, 0),

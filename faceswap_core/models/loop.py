@@ -106,8 +106,9 @@ class Trainer:
         half = self.recipe.precision == "bf16"
         inputs = [t.to(self.device, memory_format=torch.channels_last) for t in (batch.input_a, batch.input_b)]
         targets = [t.to(self.device) for t in (batch.target_a, batch.target_b)]
+        keep = None if batch.keep is None else batch.keep.to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
-            made = self.network.reconstruct(*inputs, None if batch.keep is None else batch.keep.to(self.device))
+            made = self.network.reconstruct(inputs[0], inputs[1], keep)
         recipe = self.recipe
         weights = {k: getattr(recipe, k) for k in ("mask_weight", "edge_weight", "alpha_weight")}
         (loss_a, image_a), (loss_b, image_b) = (

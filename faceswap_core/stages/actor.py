@@ -36,8 +36,8 @@ class ActorSettings(Branch):
     """Seed of the acting, camera, light and background."""
     frames: int
     """Length of the clip."""
-    cut_at: int | None = None
-    """Frame at which a second shot begins."""
+    cuts: tuple[int, ...] = ()
+    """Frames at which a further shot begins: another camera, light and background."""
     width: int = 640
     """Columns."""
     height: int = 360
@@ -62,7 +62,7 @@ class ActorClip(TypedDict):
 def render_actor(workspace: Workspace, settings: ActorSettings, progress: Progress = no_progress) -> ActorClip:
     """Render a clip with sound, and write down its exact landmarks and parameters."""
     cap_threads(1)
-    moments = performance(settings.frames, seed=settings.performance, fps=settings.fps, cut_at=settings.cut_at)
+    moments = performance(settings.frames, seed=settings.performance, fps=settings.fps, cuts=settings.cuts)
     person = identity(settings.identity)
     if settings.inner_identity is not None:
         person = swap_inner_face(person, identity(settings.inner_identity))

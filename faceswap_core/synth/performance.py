@@ -1,5 +1,6 @@
 """seed -> performance: what an actor and the camera do over a clip, with exact controls for every frame."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -29,15 +30,15 @@ class Moment(NamedTuple):
 Performance = list[Moment]
 
 
-def performance(frames: int, *, seed: int, fps: float = 25, cut_at: int | None = None) -> Performance:
+def performance(frames: int, *, seed: int, fps: float = 25, cuts: Sequence[int] = ()) -> Performance:
     """Act for this many frames: speech-like mouth, blinks, gaze, slow turns of the head.
 
     Args:
         frames: Number of frames; 0 gives an empty performance.
         seed: The same seed acts the same; a longer performance begins like a shorter one.
         fps: Frames per second, so that the speed of the acting does not depend on it.
-        cut_at: Index of the first frame of a second shot: the acting goes on, but camera (place, size, side),
-            light and background change from one frame to the next. None, or beyond the end: a single shot.
+        cuts: First frame of each further shot: the acting goes on, but camera (place, size, side), light and
+            background change from one frame to the next. None beyond the end counts.
     """
     seconds = np.arange(frames) / float(fps)
     blinks = _blinks(
@@ -47,7 +48,7 @@ def performance(frames: int, *, seed: int, fps: float = 25, cut_at: int | None =
     poses = _poses(seconds, np.random.default_rng((seed, 1)))
     moments = []
     for index, time in enumerate(seconds.tolist()):
-        shot = int(cut_at is not None and index >= cut_at)
+        shot = sum(index >= cut for cut in cuts)
         pose = _reframe(poses[index], shot, seed)
         moments.append(Moment(expressions[index], pose, _light(time, shot, seed), shot))
     return moments

@@ -33,6 +33,12 @@ def tiny_disk(tmp_path):
     subprocess.run(["umount", "--lazy", folder], check=True)
 
 
+def write_half(final, error):
+    with atomic_path(final) as temporary:
+        temporary.write_text("half")
+        raise error
+
+
 def all_files(folder):
     return [p for p in folder.rglob("*") if p.is_file()]
 
@@ -51,17 +57,15 @@ class TestAtomicPath:
     @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, OSError(errno.EIO, "broken")])
     def test_error_leaves_nothing_behind(self, tmp_path, error):
         final = tmp_path / "a.txt"
-        with pytest.raises((RuntimeError, KeyboardInterrupt, OSError)), atomic_path(final) as temporary:
-            temporary.write_text("half")
-            raise error
+        with pytest.raises((RuntimeError, KeyboardInterrupt, OSError)):
+            write_half(final, error)
         assert all_files(tmp_path) == []
 
     def test_error_keeps_the_file_that_was_there(self, tmp_path):
         final = tmp_path / "a.txt"
         final.write_text("old")
-        with pytest.raises(RuntimeError), atomic_path(final) as temporary:
-            temporary.write_text("half")
-            raise RuntimeError
+        with pytest.raises(RuntimeError):
+            write_half(final, RuntimeError)
         assert final.read_text() == "old"
         assert all_files(tmp_path) == [final]
 
@@ -102,7 +106,6 @@ class TestFullDisk:
             manifest.publish(Workspace(tiny_disk), "x", "report", REPORT, rows)
         assert all_files(tiny_disk) == []
 
-    @pytest.mark.xfail(reason="safetensors raises its own error for ENOSPC; reported", strict=False)
     def test_saving_weights_is_refused_and_leaves_nothing(self, tiny_disk):
         workspace = Workspace(tiny_disk)
         with pytest.raises(DiskFullError), workspace.scratch(".safetensors") as temporary:
@@ -126,6 +129,13 @@ class TestPublish:
         assert ref == {"path": f"folder/thing-{digest[:12]}.bin", "sha256": digest, "size": 3}
         assert workspace.path(ref["path"]).read_bytes() == b"abc"
 
+    def test_published_files_can_be_read_by_other_users(self, workspace):
+        with workspace.scratch(".bin") as temporary:
+            temporary.write_bytes(b"abc")
+            moved = workspace.publish_file("folder", "thing", temporary)
+        for ref in (moved, workspace.publish_bytes("folder", "thing", ".txt", b"abc")):
+            assert workspace.path(ref["path"]).stat().st_mode & 0o777 == 0o644
+
     def test_same_bytes_are_not_written_again(self, workspace):
         first = workspace.path(workspace.publish_bytes("f", "n", ".b", b"same")["path"])
         inode = first.stat().st_ino
@@ -139,18 +149,40 @@ class TestPublish:
         assert path.read_bytes() == b"same"
 
     def test_scratch_is_gone_afterwards_even_after_an_error(self, workspace):
-        with pytest.raises(RuntimeError), workspace.scratch(".x") as temporary:
-            assert temporary.suffix == ".x"
-            assert temporary.is_relative_to(workspace.root)
-            raise RuntimeError
-        assert not temporary.exists()
+        seen = []
 
-    def test_clear_scratch_removes_what_a_killed_run_left(self, workspace):
-        left = workspace.root / ".tmp" / "half.mp4"
-        left.parent.mkdir(parents=True)
-        left.write_text("")
-        workspace.clear_scratch()
-        assert not left.exists()
+        def fail():
+            with workspace.scratch(".x") as temporary:
+                seen.append(temporary)
+                assert temporary.exists()
+                raise RuntimeError
+
+        with pytest.raises(RuntimeError):
+            fail()
+        assert seen[0].suffix == ".x"
+        assert seen[0].is_relative_to(workspace.root)
+        assert not seen[0].exists()
+
+    def test_clear_scratch_removes_what_a_killed_run_left_and_nothing_else(self, workspace):
+        killed = subprocess.Popen(["sleep", "60"])
+        killed.kill()
+        killed.wait()
+        with workspace.scratch(".x") as mine:
+            own = mine.parent
+            folders = {
+                kind: own.parent / name
+                for kind, name in {
+                    "dead": own.name.replace(str(os.getpid()), str(killed.pid)),
+                    "elsewhere": f"another-host-{killed.pid}",
+                }.items()
+            }
+            for folder in folders.values():
+                folder.mkdir()
+                (folder / "half.mp4").write_text("")
+            workspace.clear_scratch()
+            assert mine.exists(), "a running process keeps its files"
+        assert not folders["dead"].exists()
+        assert folders["elsewhere"].exists()
 
 
 class TestWorkspacePaths:

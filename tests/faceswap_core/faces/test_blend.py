@@ -124,12 +124,11 @@ class TestEveryBlender:
     def test_pixels_without_alpha_keep_their_exact_value(self, mode):
         frame = np.random.default_rng(0).random((160, 200, 3)).astype(np.float32)
         matrix = frame_to_patch(90, 80, 60, 12)
-        out = self.blended(
-            mode, frame, np.zeros((SIDE, SIDE, 3), np.float32), np.zeros((SIDE, SIDE), np.float32), matrix
-        )
+        black, nowhere = np.zeros((SIDE, SIDE, 3), np.float32), np.zeros((SIDE, SIDE), np.float32)
+        out = self.blended(mode, frame, black, nowhere, matrix)
         assert out.tobytes() == frame.tobytes()
         alpha = soft_alpha(disc(radius=0.3), erode=0, feather=0.1)
-        out = self.blended(mode, frame, np.zeros((SIDE, SIDE, 3), np.float32), alpha, matrix)
+        out = self.blended(mode, frame, black, alpha, matrix)
         y, x = np.mgrid[:160, :200]
         far = np.hypot(x - 90, y - 80) > 0.3 * 60 + 2
         assert out[far].tobytes() == frame[far].tobytes()

@@ -28,6 +28,10 @@ matrices = st.tuples(*[st.floats(-5, 5)] * 4, *[st.floats(-500, 500)] * 2).map(
 )
 
 
+def determinant(m):
+    return m[0, 0] * m[1, 1] - m[0, 1] * m[1, 0]
+
+
 def spread(p):
     return np.linalg.norm(p - p.mean(0), axis=1).max()
 
@@ -44,7 +48,7 @@ def test_fit_never_reflects(source):
     assume(spread(source) > 1)
     mirrored = source * [-1, 1]
     matrix = similarity_matrix(fit_similarity(source, mirrored))
-    assert np.linalg.det(matrix[:, :2]) >= 0
+    assert determinant(matrix) >= 0
 
 
 def test_fit_of_one_place_to_one_place_is_finite():
@@ -83,7 +87,7 @@ def test_fit_equals_what_insightface_estimates():
 
 @given(matrices, points)
 def test_inverse_brings_points_back(matrix, source):
-    assume(abs(np.linalg.det(matrix[:, :2])) > 0.1)
+    assume(abs(determinant(matrix)) > 0.1)
     back = apply(invert(matrix), apply(matrix, source))
     np.testing.assert_allclose(back, source, atol=1e-6)
     np.testing.assert_allclose(invert(invert(matrix)), matrix, atol=1e-6)

@@ -8,7 +8,8 @@ from faceswap_core.models.chips import Side, to_network
 
 
 def same(one, two):
-    return all(torch.equal(getattr(one, f.name), getattr(two, f.name)) for f in fields(one))
+    pairs = [(getattr(one, f.name), getattr(two, f.name)) for f in fields(one)]
+    return all(a is b is None or torch.equal(a, b) for a, b in pairs)
 
 
 def test_batch_of_a_step_is_a_function_of_the_step_alone(sampler):
@@ -49,6 +50,14 @@ def test_shapes_and_range(sampler):
         assert target.shape == (4, 4, 64, 64)
         assert target.min() >= 0
         assert target.max() <= 1
+
+
+def test_dropout_keeps_the_mean_of_the_latent_vectors(sampler):
+    keep = replace(sampler, batch=200, latent=50, dropout=0.2).draw(0).keep
+    assert keep.shape == (400, 50)
+    assert keep.unique().tolist() == pytest.approx([0, 1.25])
+    assert keep.mean() == pytest.approx(1, abs=0.02)
+    assert replace(sampler, dropout=0.0).draw(0).keep is None
 
 
 def test_sides_are_not_mixed_up(sampler):

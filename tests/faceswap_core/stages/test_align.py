@@ -67,7 +67,7 @@ class TestDecode:
             plan_video(chain.workspace, video_ref(path), DecodeSettings())
 
     def test_larger_frames_than_allowed_are_refused(self, chain, plate):
-        with pytest.raises(MediaError, match="256x144.*max_pixels"):
+        with pytest.raises(MediaError, match=r"256x144.*max_pixels"):
             plan_video(chain.workspace, plate.video, DecodeSettings(max_pixels=1000))
 
     def test_no_thumbnail_is_none(self):

@@ -215,8 +215,10 @@ def test_altered_manifest_stops_the_stage_that_reads_it(chain, clip_b, tmp_path,
     data = bytearray(path.read_bytes())
     data[len(data) // 3] ^= 1
     path.write_bytes(data)
-    with pytest.raises(ManifestError, match="altered"):
-        if stage == "tracks":
-            align_landmarks(mine.workspace, side.video, side.frames[0], side.tracks[0], mine.align)
-        else:
-            track_faces(mine.workspace, side.frames, side.detections, "b", TrackSettings())
+    w = mine.workspace
+    if stage == "tracks":
+        with pytest.raises(ManifestError, match="altered"):
+            align_landmarks(w, side.video, side.frames[0], side.tracks[0], mine.align)
+    else:
+        with pytest.raises(ManifestError, match="altered"):
+            track_faces(w, side.frames, side.detections, "b", TrackSettings())

@@ -230,9 +230,9 @@ class TestSwapper:
         align = AlignSettings(size=64, **change)
         with pytest.raises(SettingsError, match="use the model's"):
             check_view(Swapper(chain.workspace, trained["weights"], CPU), align)
+        aligned = plate.aligned[0]["aligned"]
+        runtime = RuntimeSettings(device="cpu", threads=1)
         with pytest.raises(SettingsError, match="use the model's"):
-            aligned = plate.aligned[0]["aligned"]
-            runtime = RuntimeSettings(device="cpu", threads=1)
             swap_frames(chain.workspace, 0, aligned, trained["weights"], ("a", "b"), align, 16, runtime)
 
     def test_larger_chips_of_the_same_cut_are_taken(self, chain, trained):

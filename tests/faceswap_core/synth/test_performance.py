@@ -28,7 +28,7 @@ def test_the_same_seed_acts_the_same_and_longer_begins_alike():
 
 @pytest.mark.parametrize("seed", range(5))
 def test_controls_stay_in_their_ranges(seed):
-    for moment in performance(250, seed=seed, cut_at=100):
+    for moment in performance(250, seed=seed, cuts=(100,)):
         assert abs(moment.pose.yaw) <= MAX_YAW
         assert abs(moment.pose.pitch) < 0.4
         assert 0 <= moment.expression.jaw <= 1
@@ -48,7 +48,7 @@ def test_motion_is_smooth_without_a_cut():
 
 
 def test_the_cut_is_one_jump_of_the_camera_and_the_acting_goes_on():
-    whole, cut = performance(60, seed=5), performance(60, seed=5, cut_at=30)
+    whole, cut = performance(60, seed=5), performance(60, seed=5, cuts=(30,))
     assert cut[:30] == whole[:30]
     assert [m.shot for m in cut] == [0] * 30 + [1] * 30
     assert [m.expression for m in cut] == [m.expression for m in whole]
@@ -59,7 +59,7 @@ def test_the_cut_is_one_jump_of_the_camera_and_the_acting_goes_on():
 
 
 def test_the_second_shot_has_another_background():
-    moments = performance(4, seed=5, cut_at=2)
+    moments = performance(4, seed=5, cuts=(2,))
     pictures = [f.rgb.astype(int) for f in frames(identity(1), moments, width=160, height=90, face_px=30)]
     corner = [np.abs(a - b)[:20, :20].mean() for a, b in pairwise(pictures)]
     assert corner[1] > 3 * max(corner[0], corner[2])
