@@ -7,28 +7,14 @@ says how fast a job runs and on what, never what comes out beyond rounding, and 
 from __future__ import annotations
 
 import re
-import reprlib
-import tomllib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from faceswap_core.config_branch import Branch
+from faceswap_core.config_training import TrainSettings as TrainSettings
 from faceswap_core.errors import SettingsError
-from faceswap_core.types import Json
-
-MAX_JOB_BYTES = 256 * 1024
-
-_KEY = r"""(?:[\w-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')"""
-_DEEP_KEY = re.compile(rf"(?<![\w.\\-]){_KEY}(?:[ \t]*\.[ \t]*{_KEY}){{32}}")
-"""A dotted key of more parts than any setting has; the parser's memory grows with the square of their number."""
-
-
-class Branch(BaseModel):
-    """A frozen group of settings that refuses unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class PlateSettings(Branch):
@@ -122,80 +108,6 @@ class NormalizeSettings(Branch):
 
     rule: Literal["none", "mean", "std"] = "std"
     """``mean``: A += mean(B) - mean(A); ``std``: also scaled by std(B) / std(A); per channel."""
-
-
-_SEED_AUGMENTATION: dict[str, Any] = {"rotation": 10.0, "zoom": 0.05, "shift": 0.05, "warp": 0.03125}
-
-TRAIN_PRESETS: dict[str, dict[str, Any]] = {
-    "draft": {"resolution": 64, "width": 16, "latent": 128, "batch": 8, "iterations": 4000, "learning_rate": 1e-3},
-    "standard": {
-        **{"resolution": 128, "width": 64, "latent": 512, "batch": 32, "iterations": 60_000, "learning_rate": 2e-4},
-        **_SEED_AUGMENTATION,
-    },
-    "master": {
-        **{"resolution": 256, "width": 128, "latent": 1024, "batch": 16, "iterations": 200_000, "learning_rate": 1e-4},
-        **_SEED_AUGMENTATION,
-    },
-}
-"""What each training preset sets."""
-
-
-class TrainSettings(Branch):
-    """How the network is built and trained."""
-
-    preset: Literal["draft", "standard", "master"] = "draft"
-    """``draft`` fits two CPU cores; ``standard`` and ``master`` need a GPU."""
-    model: str = "original"
-    """Name of a network, or the path of a finished checkpoint folder (then nothing is trained)."""
-    resolution: int = Field(default=64, ge=64, le=512, multiple_of=64)
-    """Side of the network's input and output in pixels."""
-    width: int = Field(default=16, ge=4, le=256)
-    """Channels after the first convolution (128 in the seeds)."""
-    latent: int = Field(default=128, ge=8, le=4096)
-    """Length of the latent vector (1024 in the seeds)."""
-    batch: int = Field(default=8, ge=1, le=1024)
-    """Faces a side in one step."""
-    iterations: int = Field(default=3000, ge=1, le=100_000_000)
-    """Steps in all; a higher number later goes on from the last step."""
-    learning_rate: float = Field(default=1e-3, gt=0, le=1)
-    """Step size of Adam."""
-    ema: float = Field(default=0.998, ge=0, lt=1)
-    """Decay of the averaged weights, which are the ones used; 0 uses the last step's."""
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Arithmetic of the passes (weights are always fp32); ``auto`` is bf16 where the hardware has it."""
-    mask_weight: float = Field(default=1.0, ge=0, le=1)
-    """Share of the image loss that is weighted by the face mask; the rest counts every pixel alike."""
-    edge_weight: float = Field(default=1.0, ge=0, le=10)
-    """Weight of the edge loss, which sharpens eyes and brows."""
-    alpha_weight: float = Field(default=0.1, ge=0, le=10)
-    """Weight of the loss of the alpha head."""
-    dropout: float = Field(default=0.15, ge=0, lt=0.9)
-    """Share of the latent vector's entries set to zero in training, so that the swap does not overfit."""
-    validation_share: float = Field(default=0.1, ge=0, lt=0.9)
-    """Share of each video, its last stretch of time, held out from training."""
-    checkpoint_every: int = Field(default=500, ge=1)
-    """Steps between checkpoints; at most so many are lost when a run is killed."""
-    rotation: float = Field(default=3.0, ge=0, le=45)
-    """Largest random turn in degrees."""
-    zoom: float = Field(default=0.02, ge=0, le=0.5)
-    """Largest random change of size."""
-    shift: float = Field(default=0.02, ge=0, le=0.5)
-    """Largest random shift as a share of the view's side."""
-    flip: float = Field(default=0.4, ge=0, le=1)
-    """Chance of a mirrored sample."""
-    warp: float = Field(default=0.02, ge=0, le=0.2)
-    """Standard deviation of the 5x5 warp as a share of the view's side (5 px of 160 in the seeds)."""
-    light: float = Field(default=0.2, ge=0, le=1)
-    """Spread of a random shading across the view, in natural logarithms from centre to edge."""
-    color: float = Field(default=0.1, ge=0, le=1)
-    """Spread of a random gain of all channels, and half as much of each apart, in natural logarithms."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fill_from_preset(cls, given: Any) -> Any:
-        if not isinstance(given, dict):
-            return given
-        return {**TRAIN_PRESETS.get(str(given.get("preset", "draft")), {}), **given}
 
 
 class SmoothSettings(Branch):
@@ -348,72 +260,3 @@ class JobSettings(Branch):
 def names_checkpoint(model: str) -> bool:
     """True when ``train.model`` is the path of a finished checkpoint, not the name of a network."""
     return "/" in model or "\\" in model or model.startswith(".")
-
-
-def load_job(path: Path, overrides: Sequence[str] = ()) -> JobSettings:
-    """Read a job file, apply ``key.path=value`` overrides, check it, make its paths absolute.
-
-    Raises:
-        SettingsError: the file cannot be read, or a setting is unknown or out of range.
-    """
-    try:
-        size = path.stat().st_size
-        if size > MAX_JOB_BYTES:
-            raise SettingsError(f"job file {path} has {size} bytes, at most {MAX_JOB_BYTES} are read: make it smaller")
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"job file {path} cannot be read ({error}): give the path of a TOML file") from error
-    if _DEEP_KEY.search(text):
-        raise SettingsError(f"job file {path} has a key of more than 32 parts: no setting lies so deep, remove it")
-    try:
-        data = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # beside TOMLDecodeError: a number of thousands of digits
-        raise SettingsError(f"job file {path} is not valid TOML ({error}): mend it and try again") from error
-    for override in overrides:
-        _set_value(data, override)
-    return parse_job(data, source=str(path)).with_absolute_paths(path.absolute().parent)
-
-
-def parse_job(data: Json, *, source: str) -> JobSettings:
-    """Check the parsed content of a job file.
-
-    Raises:
-        SettingsError: naming each setting that is wrong, the value got and what is accepted.
-    """
-    try:
-        return JobSettings.model_validate(data)
-    except ValidationError as error:
-        lines = [_explain(item) for item in error.errors()]
-        raise SettingsError(f"{source}: " + "; ".join(lines)) from error
-
-
-def _explain(item: Any) -> str:
-    where = ".".join(str(part) for part in item["loc"]) or "job"
-    if item["type"] == "extra_forbidden":
-        return f"unknown setting {where!r}: remove it or correct its name"
-    if item["type"] == "missing":
-        return f"{where!r} is missing: add it"
-    if item["type"] == "too_short" and where == "subjects":
-        return f"a swap needs two subjects, {item['ctx']['actual_length']} given: add [subjects.NAME]"
-    got = item["input"] if isinstance(item["input"], str) else reprlib.repr(item["input"])
-    return f"{where!r}: {item['msg']} (got {got[:80]!r})"
-
-
-def _set_value(data: Json, override: str) -> None:
-    key, equals, text = override.partition("=")
-    parts = key.strip().split(".")
-    if not equals or not all(re.fullmatch(r"[\w-]+", part) for part in parts):
-        raise SettingsError(f"override {override!r} is not of the form key.path=value, such as train.iterations=500")
-    branch = data
-    for part in parts[:-1]:
-        branch = branch.setdefault(part, {})
-        if not isinstance(branch, dict):
-            raise SettingsError(f"override {override!r}: {part!r} is a value, not a group of settings")
-    branch[parts[-1]] = _toml_value(text.strip())
-
-
-def _toml_value(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except (ValueError, RecursionError):
-        return text

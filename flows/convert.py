@@ -33,9 +33,7 @@ def convert(job: JobSettings, plate: Faceset, weights: FileRef) -> Converted:
     """Swap, smooth, encode, assemble and verify."""
     workspace = str(job.workspace)
     chunks = _encoded_chunks(job, plate, weights)
-    (assembled,) = gather(
-        [assemble_video.submit(workspace, plate.video, chunks, str(job.output.video))]
-    )
+    (assembled,) = gather([assemble_video.submit(workspace, plate.video, chunks, str(job.output.video))])
     checking = verify_video.submit(workspace, plate.video, assembled["video"], assembled["not_carried"])
     return Converted(assembled, chunks, gather([checking])[0])
 
@@ -62,9 +60,7 @@ def _announce(plate: Faceset) -> None:
         progress.expect(stage, sum(frames["rows"] for frames in plate.frames))
 
 
-def halo(
-    frames: Sequence[ManifestRef], chunk_index: int, settings: SmoothSettings
-) -> tuple[list[int], list[int]]:
+def halo(frames: Sequence[ManifestRef], chunk_index: int, settings: SmoothSettings) -> tuple[list[int], list[int]]:
     """Numbers of the chunks that the filter of one chunk reaches into, before it and after it, in order."""
     reach = settings.radius if settings.strength else 0
     before = _until(reach, frames, range(chunk_index - 1, -1, -1))
@@ -95,9 +91,7 @@ def _smooth(
     job: JobSettings, chunk_index: int, swapped: Sequence[ManifestRef], around: tuple[list[int], list[int]]
 ) -> PrefectFuture[ManifestRef]:
     before, after = ([swapped[i] for i in numbers] for numbers in around)
-    return smooth_frames.submit(
-        str(job.workspace), chunk_index, swapped[chunk_index], before, after, job.smooth
-    )
+    return smooth_frames.submit(str(job.workspace), chunk_index, swapped[chunk_index], before, after, job.smooth)
 
 
 def _encode(

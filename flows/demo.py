@@ -57,9 +57,7 @@ def clips(demo: Demo) -> dict[str, ActorSettings]:
 
     def learning(identity: int, number: int) -> ActorSettings:
         performance = first + number
-        return ActorSettings(
-            identity=identity, performance=performance, frames=_TRAINING_FRAMES, cuts=_TRAINING_CUTS
-        )
+        return ActorSettings(identity=identity, performance=performance, frames=_TRAINING_FRAMES, cuts=_TRAINING_CUTS)
 
     def acting(identity: int) -> ActorSettings:
         return ActorSettings(identity=identity, performance=first + 4, frames=_PLATE_FRAMES, cuts=(_PLATE_CUT,))

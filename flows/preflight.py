@@ -35,9 +35,7 @@ def _check_footage(job: JobSettings) -> None:
     if not names_checkpoint(job.train.model):
         for name in job.subjects:
             if not job.training_videos(name):
-                raise SettingsError(
-                    f"subject {name!r} has no video to train on: add some to subjects.{name}.videos"
-                )
+                raise SettingsError(f"subject {name!r} has no video to train on: add some to subjects.{name}.videos")
     if not job.plate.video.is_file():
         raise MediaError(f"plate {job.plate.video} does not exist or is no file: correct plate.video")
     if job.output.video.absolute() == job.plate.video.absolute():

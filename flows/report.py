@@ -133,9 +133,7 @@ def _page(job: JobSettings, run: Run, made: Made, report: Json) -> str:
         report=report,
         loss_curve=figures.loss_curve(workspace, made.trained["log"]) if made.trained else None,
         preview=figures.picture_uri(workspace, made.trained["preview"]) if made.trained else None,
-        pictures=figures.before_and_after(
-            workspace, made.plate.video, made.plate.frames, made.converted.chunks
-        ),
+        pictures=figures.before_and_after(workspace, made.plate.video, made.plate.frames, made.converted.chunks),
     )
 
 

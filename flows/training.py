@@ -21,8 +21,6 @@ def train(job: JobSettings, facesets: Mapping[Path, Faceset]) -> Trained:
     workspace = str(job.workspace)
     (stats,) = gather([normalize_color.submit(workspace, side_a, side_b, names, job.normalize)])
     progress.expect(layout.TRAINING, job.train.iterations, "iterations")
-    trained = train_model(
-        workspace, side_a, side_b, stats, names, job.train, job.align, job.seed, job.runtime
-    )
+    trained = train_model(workspace, side_a, side_b, stats, names, job.train, job.align, job.seed, job.runtime)
     progress.finished(layout.TRAINING, "all", job.train.iterations, "iterations")
     return trained

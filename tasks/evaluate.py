@@ -25,6 +25,4 @@ def evaluate_swap(
 ) -> ManifestRef:
     """Judge every frame that shows a face in both plate and truth."""
     with gpu_slot(pick_device(runtime).type):
-        return evaluate.evaluate_swap(
-            Workspace(workspace), plate, truth, training, weights, direction, align, runtime
-        )
+        return evaluate.evaluate_swap(Workspace(workspace), plate, truth, training, weights, direction, align, runtime)

@@ -27,7 +27,7 @@ def soft_alpha(alpha: U8, *, erode: float, feather: float) -> F32:
     inside[1:-1, 1:-1] = alpha >= 128
     distance = cv2.distanceTransform(inside, cv2.DIST_L2, 5)[1:-1, 1:-1]
     width = max(feather * side, 1.0)
-    t = np.clip((distance - erode * side) / width, 0, 1)
+    t = np.clip((distance - 1 - erode * side) / width, 0, 1)
     ramp: F32 = (t * t * (3 - 2 * t)).astype(np.float32)
     return ramp
 

@@ -14,6 +14,7 @@ import numpy as np
 from faceswap_core.types import F32, F64, U8
 
 GRID = 5
+_LOOK_UP = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
 
 @dataclass(frozen=True)
@@ -122,5 +123,7 @@ def plain_views(chips: U8, *, resolution: int, coverage: float) -> F32:
     matrix = np.array([[scale, 0, offset], [0, scale, offset]])
     out = np.empty((len(chips), resolution, resolution, chips.shape[3]), np.uint8)
     for chip, view in zip(chips, out, strict=True):
-        cv2.warpAffine(chip, matrix, (resolution, resolution), dst=view, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+        cv2.warpAffine(
+            chip, matrix, (resolution, resolution), dst=view, flags=_LOOK_UP, borderMode=cv2.BORDER_REPLICATE
+        )
     return out.astype(np.float32)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from faceswap_core.errors import ManifestError
@@ -37,7 +37,7 @@ def save_training(
         tensors |= {f"adam.{name}.{k}": state[k] for k in ("exp_avg", "exp_avg_sq", "step")}
     path = folder / f"step-{facts['step']:08d}.safetensors"
     with atomic_path(path) as temporary:
-        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary)
+        temporary.write_bytes(save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}))
     pointer = {**facts, "file": path.name, "sha256": sha256_file(path)}
     with atomic_path(folder / POINTER) as temporary:
         temporary.write_text(json.dumps(pointer, indent=1))
@@ -54,18 +54,22 @@ def load_training(folder: Path, *, network: nn.Module, ema: nn.Module, optimizer
     pointer = folder / POINTER
     if not pointer.is_file():
         return None
-    facts: Json = json.loads(pointer.read_text())
-    path = folder / str(facts["file"])
-    if not path.is_file() or sha256_file(path) != facts["sha256"]:
-        raise ManifestError(f"checkpoint {path} is missing or altered: remove the folder {folder} to train anew")
-    tensors = load_file(path)
-    network.load_state_dict(_part(tensors, "network."))
-    ema.load_state_dict(_part(tensors, "ema."))
-    for name, parameter in network.named_parameters():
-        optimizer.state[parameter] = {
-            key: tensors[f"adam.{name}.{key}"].to(parameter.device if key != "step" else "cpu")
-            for key in ("step", "exp_avg", "exp_avg_sq")
-        }
+    try:
+        facts: Json = json.loads(pointer.read_text())
+        path = folder / Path(str(facts["file"])).name
+        if not path.is_file() or sha256_file(path) != facts["sha256"]:
+            raise ManifestError(f"checkpoint {path} is missing or altered: remove the folder {folder} to train anew")
+        tensors = load_file(path)
+        network.load_state_dict(_part(tensors, "network."))
+        ema.load_state_dict(_part(tensors, "ema."))
+        for name, parameter in network.named_parameters():
+            # the moments lie in memory as the weights do: the fused Adam walks both side by side
+            optimizer.state[parameter] = {"step": tensors[f"adam.{name}.step"]} | {
+                key: torch.empty_like(parameter, requires_grad=False).copy_(tensors[f"adam.{name}.{key}"])
+                for key in ("exp_avg", "exp_avg_sq")
+            }
+    except (SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise ManifestError(f"checkpoint {pointer} cannot be used ({error}): remove {folder} to train anew") from error
     return facts
 
 
@@ -76,7 +80,7 @@ def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 def save_weights(path: Path, network: nn.Module, facts: Json) -> None:
     """Write weights alone, with facts as JSON in the file's metadata, to a temporary path."""
     tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
-    save_file(tensors, path, metadata={"faceswap": json.dumps(facts, sort_keys=True)})
+    path.write_bytes(save(tensors, metadata={"faceswap": json.dumps(facts, sort_keys=True)}))
 
 
 def load_weights(path: Path, network: nn.Module) -> None:

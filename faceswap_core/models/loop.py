@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from faceswap_core.models import MODELS, Original
 from faceswap_core.models.blocks import channels_last
@@ -17,6 +17,10 @@ from faceswap_core.models.checkpoint import load_training, save_training
 from faceswap_core.models.chips import Batch, Sampler, Side
 from faceswap_core.models.losses import masked_l1, rgba_loss
 from faceswap_core.types import Json, Progress
+
+_SETTLING_BATCHES = 64
+_SETTLING_STEP = 2**40
+"""Number of the first batch for statistics; no training reaches it."""
 
 
 @dataclass(frozen=True)
@@ -127,8 +131,23 @@ class Trainer:
         decay = min(self.recipe.ema, (1 + self.step) / (10 + self.step))
         pairs = list(zip(self.ema.parameters(), self.network.parameters(), strict=True))
         torch._foreach_lerp_([e for e, _ in pairs], [p.detach() for _, p in pairs], 1 - decay)
-        for own, latest in zip(self.ema.buffers(), self.network.buffers(), strict=True):
-            own.copy_(latest)
+
+    @torch.no_grad()
+    def settle(self, sampler: Sampler) -> None:
+        """Measure the latent statistics of each side anew under the averaged weights.
+
+        Those gathered along the way belong to weights that were left behind (Izmailov et al. 2018, section 3.2).
+        """
+        norms = [module for module in self.ema.modules() if isinstance(module, nn.BatchNorm1d)]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # a plain mean over all batches
+            norm.train()
+        for number in range(_SETTLING_BATCHES):
+            batch = sampler.draw(_SETTLING_STEP + number)
+            self.ema.reconstruct(batch.input_a.to(self.device), batch.input_b.to(self.device))
+        for norm in norms:
+            norm.eval()
 
     @torch.no_grad()
     def validate(self, views: Tensor, side: int) -> float | None:
@@ -176,6 +195,8 @@ def train(
         done = step + 1
         if done % 100 == 0 or done == iterations:
             validated = done % checkpoint_every == 0 or done == iterations
+            if validated:
+                trainer.settle(sampler)
             row = LogRow(
                 step=done,
                 loss_a=sums[0] / count,

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import TypedDict
 
 from faceswap_core import layout, manifest
-from faceswap_core.config import Branch
+from faceswap_core.config_branch import Branch
 from faceswap_core.manifest import Row
 from faceswap_core.schemas import TRUTH
 from faceswap_core.storage import Workspace, file_ref

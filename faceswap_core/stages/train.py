@@ -84,18 +84,19 @@ def train_model(
         trainer.restore(folder)
         began = trainer.step
 
-        def save() -> None:
-            trainer.save(folder)
+        def tell(done: int, total: int, note: str) -> None:
             renew()
+            progress(done, total, note)
 
         train(
             trainer,
             sampler,
             iterations=settings.iterations,
             checkpoint_every=settings.checkpoint_every,
-            save=save,
-            progress=progress,
+            save=lambda: trainer.save(folder),
+            progress=tell,
         )
+        trainer.settle(sampler)
         _log.info("trained %d steps, %d in all", trainer.step - began, trainer.step)
         facts: Json = {
             "model": settings.model,

@@ -137,7 +137,5 @@ def _mouth(inner: InnerFace, expression: Expression) -> F64:
         (np.array([-0.9, -0.4, 0.0, 0.4, 0.9]), 1),
         (np.array([0.4, 0.0, -0.4]), 2),
     )
-    rows = [
-        np.stack([t * half, inner.mouth_y + mouth_curves(inner, expression, t)[line]], -1) for t, line in runs
-    ]
+    rows = [np.stack([t * half, inner.mouth_y + mouth_curves(inner, expression, t)[line]], -1) for t, line in runs]
     return np.concatenate(rows)

@@ -87,6 +87,4 @@ def _noise(rng: np.random.Generator, shape: tuple[int, int]) -> F32:
 
 
 def _sample(noise: F32, x: F32, y: F32) -> F32:
-    return cv2.remap(
-        noise, x.astype(np.float32), y.astype(np.float32), cv2.INTER_CUBIC, borderMode=cv2.BORDER_WRAP
-    )  # type: ignore[return-value]
+    return cv2.remap(noise, x.astype(np.float32), y.astype(np.float32), cv2.INTER_CUBIC, borderMode=cv2.BORDER_WRAP)  # type: ignore[return-value]

@@ -81,9 +81,7 @@ def paint_mouth(canvas: Canvas, person: Identity, expression: Expression) -> Non
         _mouth_inside(canvas, expression, along, y, upper, lower, within)
 
 
-def _eye_surroundings(
-    canvas: Canvas, person: Identity, along: Array, y: Array, upper: Array, lower: Array
-) -> None:
+def _eye_surroundings(canvas: Canvas, person: Identity, along: Array, y: Array, upper: Array, lower: Array) -> None:
     """Draw the crease above, the shadow and the bag below, the skin of a closing lid."""
     tone = skin.skin_colour(person.outer)
     near = soft_step(1.12 - np.abs(along), 0.35)

@@ -41,9 +41,7 @@ def performance(frames: int, *, seed: int, fps: float = 25, cuts: Sequence[int] 
             background change from one frame to the next. None beyond the end counts.
     """
     seconds = np.arange(frames) / float(fps)
-    blinks = _blinks(
-        seconds, np.random.default_rng((seed, 4))
-    )  # draws more for longer clips: its own generator
+    blinks = _blinks(seconds, np.random.default_rng((seed, 4)))  # draws more for longer clips: its own generator
     expressions = _expressions(seconds, blinks, np.random.default_rng((seed, 0)))
     poses = _poses(seconds, np.random.default_rng((seed, 1)))
     moments = []

@@ -62,9 +62,7 @@ def body_box(cam: Camera, *, width: int, height: int) -> Box:
     return Box(left, top, max(0, right - left), height - top)
 
 
-def paint_body(
-    colour: F32, box: Box, cam: Camera, outer: Outer, pose: Pose, light: Light, shadow: F32
-) -> F32:
+def paint_body(colour: F32, box: Box, cam: Camera, outer: Outer, pose: Pose, light: Light, shadow: F32) -> F32:
     """Paint hair that falls behind, neck and clothes over `colour` (linear RGB of the window), in place.
 
     `shadow` (h, w) 0..1 is what the head shades. Returns the mask of the falling hair, (h, w) 0..1.

@@ -77,9 +77,7 @@ def _clouds(rng: np.random.Generator, *cells: int) -> F32:
 
 def _blob(azimuth: F32, elevation: F32, at: float, up: float, wide: float, high: float) -> F32:
     """Return a Gaussian on both sides of the face."""
-    return np.asarray(
-        np.exp(-(((np.abs(azimuth) - at) / wide) ** 2) - ((elevation - up) / high) ** 2), np.float32
-    )
+    return np.asarray(np.exp(-(((np.abs(azimuth) - at) / wide) ** 2) - ((elevation - up) / high) ** 2), np.float32)
 
 
 def _complexion(albedo: F32, person: Identity, azimuth: F32, elevation: F32) -> F32:

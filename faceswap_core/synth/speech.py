@@ -14,9 +14,7 @@ _PEAK = 0.6
 _BREATH_SEED = 7
 
 
-def speech_audio(
-    performance: Sequence[Moment], fps: float, sample_rate: int = 48000
-) -> npt.NDArray[np.float32]:
+def speech_audio(performance: Sequence[Moment], fps: float, sample_rate: int = 48000) -> npt.NDArray[np.float32]:
     """Speak along: loud while the jaw is open, vowels after jaw, lips and smile, pitch after the brows.
 
     Args:

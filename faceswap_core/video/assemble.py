@@ -155,9 +155,7 @@ def _muxer_options(muxer: str, index: FrameIndex) -> dict[str, str]:
     return options
 
 
-def _add_video(
-    container: OutputContainer, template: VideoStream, index: FrameIndex
-) -> tuple[VideoStream, list[str]]:
+def _add_video(container: OutputContainer, template: VideoStream, index: FrameIndex) -> tuple[VideoStream, list[str]]:
     """The output's video stream; AV1 has no encoder of its decoder's name and takes the bare way."""
     facts, lost = index.facts, list[str]()
     try:

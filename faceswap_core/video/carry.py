@@ -112,7 +112,5 @@ def copy_tags(source: InputContainer, container: OutputContainer, original: Stre
 def _kept_tags(tags: dict[str, str]) -> dict[str, str]:
     """Tags worth copying: not those the muxer writes itself, nor mkvmerge's statistics."""
     return {
-        key: value
-        for key, value in tags.items()
-        if key.lower() not in OWN_TAGS and not key.startswith(_STATISTICS)
+        key: value for key, value in tags.items() if key.lower() not in OWN_TAGS and not key.startswith(_STATISTICS)
     }

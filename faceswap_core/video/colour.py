@@ -32,10 +32,7 @@ _SWSCALE = {
     9: Colorspace.BT2020,
 }
 _EXACT = (
-    Interpolation.BICUBIC
-    | Interpolation.ACCURATE_RND
-    | Interpolation.FULL_CHR_H_INT
-    | Interpolation.FULL_CHR_H_INP
+    Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
 )
 _UNSPECIFIED = (2, 3)
 
@@ -51,9 +48,7 @@ def matrix_of(frame: VideoFrame) -> int:
         return 1 if frame.height >= 720 else 6
     if code in LUMA_WEIGHTS or code == 0:
         return code
-    raise MediaError(
-        f"colour matrix {code} (ITU-T H.273) is not supported; convert the video to BT.709 or BT.2020 NCL"
-    )
+    raise MediaError(f"colour matrix {code} (ITU-T H.273) is not supported; convert the video to BT.709 or BT.2020 NCL")
 
 
 def is_full_range(frame: VideoFrame) -> bool:
@@ -89,9 +84,7 @@ def _array(frame: VideoFrame) -> npt.NDArray[np.uint8]:
     return np.ascontiguousarray(frame.to_ndarray(), dtype=np.uint8)
 
 
-def from_rgb(
-    rgb: npt.NDArray[np.uint8], pix_fmt: str, *, matrix: int = 1, full_range: bool = False
-) -> VideoFrame:
+def from_rgb(rgb: npt.NDArray[np.uint8], pix_fmt: str, *, matrix: int = 1, full_range: bool = False) -> VideoFrame:
     """Make a frame of ``pix_fmt`` from RGB and tag it with matrix and range.
 
     Args:

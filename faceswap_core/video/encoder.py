@@ -74,9 +74,7 @@ class EncodedChunk:
         return self.pts[-1]
 
 
-def encode_chunk(
-    frames: Iterator[VideoFrame], spec: EncodeSpec, facts: StreamFacts, out_path: Path
-) -> EncodedChunk:
+def encode_chunk(frames: Iterator[VideoFrame], spec: EncodeSpec, facts: StreamFacts, out_path: Path) -> EncodedChunk:
     """Encode frames to a file of their own; they keep their pts in the source's time base.
 
     Args:

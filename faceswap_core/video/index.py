@@ -167,9 +167,7 @@ def _ticks_per_frame(facts: StreamFacts) -> int:
     return max(1, round(1 / (facts.average_rate * facts.time_base)))
 
 
-def _fill_durations(
-    duration: npt.NDArray[np.int64], pts: npt.NDArray[np.int64], usual: int
-) -> npt.NDArray[np.int64]:
+def _fill_durations(duration: npt.NDArray[np.int64], pts: npt.NDArray[np.int64], usual: int) -> npt.NDArray[np.int64]:
     """Durations with gaps filled from the distance to the next frame; the last from the one before."""
     steps = np.diff(pts)
     last = steps[-1] if len(steps) else usual

@@ -174,9 +174,7 @@ def _skip_to(packets: Iterator[_VideoPacket], chunk: Chunk, *, whole: bool = Fal
     return None
 
 
-def _same_shape(
-    path: str | Path, decoded: DecodedFrame, before: tuple[int, int, str] | None
-) -> tuple[int, int, str]:
+def _same_shape(path: str | Path, decoded: DecodedFrame, before: tuple[int, int, str] | None) -> tuple[int, int, str]:
     frame = decoded.frame
     shape = (frame.width, frame.height, frame.format.name)
     if before is not None and shape != before:

@@ -46,9 +46,7 @@ class VerifyReport:
         return self.pts_equal and self.streams_equal and not self.sample_failed
 
 
-def verify_video(
-    path: str | Path, index: FrameIndex, source_path: str | Path, sample: int = 16
-) -> VerifyReport:
+def verify_video(path: str | Path, index: FrameIndex, source_path: str | Path, sample: int = 16) -> VerifyReport:
     """Check a finished video against its source.
 
     Frame count and times come from its packets, compared as exact fractions; sound and subtitle packets
@@ -92,9 +90,7 @@ class _Track:
     tick: Fraction
 
 
-def _compare_streams(
-    source_path: str | Path, path: str | Path, source: StreamFacts, found: StreamFacts
-) -> list[str]:
+def _compare_streams(source_path: str | Path, path: str | Path, source: StreamFacts, found: StreamFacts) -> list[str]:
     """Source tracks without an equal in the finished file, each matched once, in order."""
     from_ts, to_ts = (facts.container == "mpegts" for facts in (source, found))
     originals = _tracks(source_path, strip_adts=from_ts and not to_ts)

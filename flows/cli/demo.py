@@ -26,7 +26,7 @@ def demo(
     """Render two synthetic actors, train on them, swap one for the other, verify, and report."""
 
     def work() -> Json:
-        from faceswap_core.config import load_job
+        from faceswap_core.jobfile import load_job
         from flows.demo import Demo, render_actors, write_job
         from flows.pipeline import swap_video
 

@@ -28,7 +28,7 @@ def run(
 ) -> None:
     """Run a whole job; the same command again resumes."""
     try:
-        from faceswap_core.config import load_job
+        from faceswap_core.jobfile import load_job
 
         settings = load_job(job, override or [])
         from flows.preflight import check_job

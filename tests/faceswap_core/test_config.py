@@ -9,17 +9,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from faceswap_core import config
-from faceswap_core.config import (
-    MAX_JOB_BYTES,
-    TRAIN_PRESETS,
-    Branch,
-    JobSettings,
-    TrainSettings,
-    load_job,
-    names_checkpoint,
-    parse_job,
-)
+from faceswap_core.config import JobSettings, TrainSettings, names_checkpoint
+from faceswap_core.config_branch import Branch
+from faceswap_core.config_training import TRAIN_PRESETS
 from faceswap_core.errors import SettingsError
+from faceswap_core.jobfile import MAX_JOB_BYTES, load_job, parse_job
 
 JOB = """
 name = "interview"

@@ -103,7 +103,7 @@ def test_help_is_quick_and_imports_neither_prefect_nor_torch():
 
 
 def test_ready_jobs_are_valid():
-    from faceswap_core.config import load_job
+    from faceswap_core.jobfile import load_job
 
     jobs = sorted((Path(__file__).parents[2] / "jobs").glob("*.toml"))
     assert jobs

@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from faceswap_core.config import JobSettings, SmoothSettings, TrainSettings, load_job
+from faceswap_core.config import JobSettings, SmoothSettings, TrainSettings
 from faceswap_core.errors import FaceswapError, PartialError
+from faceswap_core.jobfile import load_job
 from flows import pipeline
 from flows.convert import halo
 from flows.demo import Demo, clips, write_job

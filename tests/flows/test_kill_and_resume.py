@@ -56,7 +56,9 @@ def test_a_killed_run_finishes_with_the_same_frames(calm, tiny_job, tmp_path):
     assert finished.code == 0, finished.stderr
     assert frames_of(finished.last["output"]) == frames_of(calm.last["output"])
     assert finished.report["training"]["steps"] == 400
-    assert not {"plan-video", "decode-frames", "detect-faces", "align-landmarks", "train-model"} & set(finished.computed)
+    assert not {"plan-video", "decode-frames", "detect-faces", "align-landmarks", "train-model"} & set(
+        finished.computed
+    )
     assert finished.computed.get("reencode-chunk", 0) <= calm.computed["reencode-chunk"] - 1
 
 

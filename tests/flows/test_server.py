@@ -36,7 +36,9 @@ def test_a_recorded_server_is_used_if_it_answers(tmp_path, healthy):
     assert server.recorded_server(tmp_path) == healthy
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"api_url": "http://127.0.0.1:9/api"}', '{"api_url": "file:///etc"}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"api_url": "http://127.0.0.1:9/api"}', '{"api_url": "file:///etc"}']
+)
 def test_a_record_without_a_server_behind_it_is_passed_over(tmp_path, text):
     (tmp_path / server.RECORD).write_text(text)
     assert server.recorded_server(tmp_path) is None

@@ -84,6 +84,14 @@ class TestEveryDetector:
         reduced = self.detector(backend, max_side=512).detect(large).points5[0]
         np.testing.assert_allclose((reduced + 0.5) / 2 - 0.5, full, atol=0.75)
 
+    def test_points_are_counted_from_the_centre_of_the_first_pixel(self, backend, portrait):
+        """Enlarged eightfold, a search that forgets half a pixel would be off by 3.5."""
+        around = portrait[40:200, 140:300]
+        large = cv2.resize(around, None, fx=8, fy=8, interpolation=cv2.INTER_NEAREST)
+        full = self.detector(backend, min_face=0.2).detect(around).points5[0]
+        reduced = self.detector(backend, min_face=0.2, max_side=160).detect(large).points5[0]
+        np.testing.assert_allclose(reduced, (full + 0.5) * 8 - 0.5, atol=0.1)
+
     def test_smaller_faces_than_asked_for_are_not_looked_for(self, backend, group):
         largest = self.detector(backend, min_face=0.5).detect(group)
         assert len(largest) < 6

@@ -25,4 +25,6 @@ def sampler():
         return Side(chips[:count], chips[count:], np.array([1.0, 0.9, 1.1]), np.full(3, shift))
 
     how = Augmentation(rotation=10, zoom=0.05, shift=0.05, flip=0.4, warp=0.03, light=0.2, color=0.1)
-    return Sampler(side(10, 4.0), side(12, 0.0), seed=3, batch=4, resolution=64, coverage=0.625, how=how, latent=8, dropout=0.1)
+    return Sampler(
+        side(10, 4.0), side(12, 0.0), seed=3, batch=4, resolution=64, coverage=0.625, how=how, latent=8, dropout=0.1
+    )

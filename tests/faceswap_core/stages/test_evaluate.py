@@ -7,7 +7,7 @@ from faceswap_core import manifest
 from faceswap_core.config import RuntimeSettings
 from faceswap_core.errors import NoFaceError
 from faceswap_core.schemas import EVALUATION
-from faceswap_core.stages.evaluate import evaluate_swap, truth_report
+from faceswap_core.stages.evaluate import _pairs, evaluate_swap, truth_report
 
 RUNTIME = RuntimeSettings(device="cpu", threads=1)
 
@@ -76,6 +76,15 @@ def test_plate_judged_against_itself_has_nothing_to_be_transferred(chain, plate,
     assert len(rows) == 40
     # plate and truth differ by the shift of the means alone, the same in every frame
     assert max(r["plate"] for r in rows) - min(r["plate"] for r in rows) < 0.01
+
+
+def test_only_frames_that_both_sides_show_are_judged():
+    def views(side, *frames):
+        return iter([(frame, f"{side}{frame}") for frame in frames])
+
+    both = list(_pairs(views("p", 0, 1, 2, 5, 9), views("t", 1, 2, 3, 4, 5, 8)))
+    assert both == [(1, "p1", "t1"), (2, "p2", "t2"), (5, "p5", "t5")]
+    assert list(_pairs(views("p", 1), views("t"))) == list(_pairs(views("p"), views("t", 1))) == []
 
 
 def test_truth_without_a_common_frame_is_refused(chain, faceless, judge):

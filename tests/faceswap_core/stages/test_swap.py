@@ -9,7 +9,8 @@ from faceswap_core import manifest
 from faceswap_core.config import AlignSettings, BlendSettings, SmoothSettings
 from faceswap_core.errors import ManifestError
 from faceswap_core.faces.geometry import apply, chip_to_view
-from faceswap_core.schemas import ALIGNED, SMOOTHED, SWAPPED
+from faceswap_core.models.augment import plain_views
+from faceswap_core.schemas import ALIGNED, COLOR_STATS, SMOOTHED, SWAPPED
 from faceswap_core.stages.encode import _paste_all
 from faceswap_core.stages.images import pack, png, unpack
 from faceswap_core.stages.smooth import smooth_frames
@@ -80,6 +81,17 @@ class TestSwap:
         np.testing.assert_allclose(drawn, wanted, atol=0.01)
         assert not np.allclose(drawn, swapper.draw(view, source=0, target=0))
 
+    def test_patch_lies_in_the_colours_of_the_plate(self, chain, plate, trained, swapped, stats):
+        face = rows_of(chain, [plate.aligned[0]["aligned"]], ALIGNED)[0]
+        patch = unpack(rows_of(chain, swapped[:1], SWAPPED)[0]["patch"])
+        swapper = Swapper(chain.workspace, trained["weights"], torch.device("cpu"))
+        view = plain_views(unpack(face["chip"])[None], resolution=64, coverage=0.625)
+        drawn = swapper.draw(view, source=0, target=1)[0]
+        a = next(r for r in rows_of(chain, [stats], COLOR_STATS) if r["subject"] == "a" and r["track_id"] is None)
+        wanted = np.clip((drawn[..., :3] - np.array(a["shift"])) / np.array(a["scale"]), 0, 255)
+        assert np.abs(patch[..., :3] - wanted).max() <= 1
+        assert np.abs(patch[..., 3] - drawn[..., 3]).max() <= 1
+
     def test_direction_decides_who_is_drawn(self, chain, plate, trained, swapped):
         from faceswap_core.config import RuntimeSettings
 
@@ -141,6 +153,13 @@ class TestSmooth:
         out = run([(0, 0, 0, 0, 100), (1, 0, 0, 0, 110), (2, 0, 0, 0, 100)])
         assert 100 < out[1, 0] < 110
         assert 100 < out[0, 0] < 110
+
+    def test_every_frame_is_the_middle_of_its_own_average(self, run):
+        later = run([(0, 0, 0, 0, 100), (1, 0, 0, 0, 100), (2, 0, 0, 0, 160)], radius=1)
+        assert later[0, 0] == 100
+        assert 100 < later[1, 0] < 130 < later[2, 0] < 160
+        earlier = run([(0, 0, 0, 0, 160), (1, 0, 0, 0, 100), (2, 0, 0, 0, 100)], radius=1)
+        assert {(2 - f, face): grey for (f, face), grey in earlier.items()} == later
 
     @pytest.mark.parametrize("change", [{"track": 1}, {"shot": 1}])
     def test_another_track_or_shot_is_left_out(self, run, change):

@@ -48,9 +48,7 @@ class TestRepeatability:
         jobs = [(seed, yaw) for seed in range(4) for yaw in (-0.3, 0.3)]
 
         def picture(job):
-            return render(
-                identity(job[0]), pose=Pose(yaw=job[1]), noise_seed=job[0], width=160, height=120
-            ).rgb
+            return render(identity(job[0]), pose=Pose(yaw=job[1]), noise_seed=job[0], width=160, height=120).rgb
 
         alone = [picture(job) for job in jobs]
         skin.texture.cache_clear()
@@ -60,9 +58,7 @@ class TestRepeatability:
 
     def test_noise_differs_between_frames_and_has_the_strength_asked_for(self):
         clean = render(PLAIN, **SMALL).rgb.astype(float)
-        noisy = [
-            render(PLAIN, **SMALL | {"sensor_noise": 0.02}, noise_seed=s).rgb.astype(float) for s in (0, 1)
-        ]
+        noisy = [render(PLAIN, **SMALL | {"sensor_noise": 0.02}, noise_seed=s).rgb.astype(float) for s in (0, 1)]
         assert (noisy[0] != noisy[1]).mean() > 0.5
         assert np.std(noisy[0] - clean) == pytest.approx(0.02 * 255, rel=0.1)
 
@@ -139,8 +135,7 @@ class TestLandmarks:
 
     def test_the_mouth_opens_with_the_jaw(self):
         inner_lips = [
-            np.diff(render(PLAIN, Expression(jaw=j), **SMALL).landmarks[[62, 66], 1])[0]
-            for j in (0, 0.4, 0.9)
+            np.diff(render(PLAIN, Expression(jaw=j), **SMALL).landmarks[[62, 66], 1])[0] for j in (0, 0.4, 0.9)
         ]
         assert inner_lips[0] == pytest.approx(0, abs=0.5)
         assert inner_lips[0] + 3 < inner_lips[1] < inner_lips[2] - 3
@@ -148,9 +143,7 @@ class TestLandmarks:
     def test_between_open_lips_lies_the_mouth(self):
         frame = render(PLAIN, Expression(jaw=0.8), **SMALL)
         lips = frame.landmarks[[62, 66]]
-        assert _at(_grey(frame), lips[0] * 0.45 + lips[1] * 0.55) < 0.6 * _at(
-            _grey(frame), frame.landmarks[30]
-        )
+        assert _at(_grey(frame), lips[0] * 0.45 + lips[1] * 0.55) < 0.6 * _at(_grey(frame), frame.landmarks[30])
 
     def test_the_chin_follows_the_jaw(self):
         shut, open_ = (render(PLAIN, Expression(jaw=j), **SMALL).landmarks for j in (0, 0.8))

@@ -47,9 +47,7 @@ RECIPES = {
     r.name: r
     for r in [
         Recipe("b.mp4", params="keyint=15:bframes=3:b-pyramid=normal:scenecut=0", audio=1),
-        Recipe(
-            "b.mkv", params="keyint=15:bframes=3", time_base=Fraction(1, 1000), pts=lambda n: n * 33 + n % 2
-        ),
+        Recipe("b.mkv", params="keyint=15:bframes=3", time_base=Fraction(1, 1000), pts=lambda n: n * 33 + n % 2),
         Recipe(
             "b.ts",
             params="keyint=15:bframes=3",
@@ -72,14 +70,10 @@ RECIPES = {
             time_base=Fraction(1, 1000),
             pts=lambda n: 7 + vfr(n) // 15,
         ),
-        Recipe(
-            "rotated.mp4", params="keyint=20", rotation=90, colorspace=6, color_range=2, pix_fmt="yuvj420p"
-        ),
+        Recipe("rotated.mp4", params="keyint=20", rotation=90, colorspace=6, color_range=2, pix_fmt="yuvj420p"),
         Recipe("ten.mp4", pix_fmt="yuv420p10le", params="keyint=20"),
         Recipe("c444.mp4", pix_fmt="yuv444p", params="keyint=20"),
-        Recipe(
-            "hevc.mp4", codec="libx265", params="keyint=15:bframes=3:open-gop=1:log-level=none", frames=45
-        ),
+        Recipe("hevc.mp4", codec="libx265", params="keyint=15:bframes=3:open-gop=1:log-level=none", frames=45),
         Recipe(
             "vp9.mkv",
             codec="libvpx-vp9",
@@ -138,14 +132,10 @@ def write_clip(path: Path, recipe: Recipe) -> None:
     if recipe.codec in ("libx264", "libx265"):
         options |= {"preset": "ultrafast" if recipe.codec == "libx265" else "veryfast"}
         options |= {recipe.codec[3:] + "-params": recipe.params}
-    container_options = (
-        {"movie_timescale": str(recipe.time_base.denominator)} if path.suffix == ".mp4" else {}
-    )
+    container_options = {"movie_timescale": str(recipe.time_base.denominator)} if path.suffix == ".mp4" else {}
     if recipe.pts(0) < 0:
         container_options["avoid_negative_ts"] = "disabled"
-    with av.open(
-        str(path), "w", format=FORMATS.get(path.suffix, "mp4"), container_options=container_options
-    ) as out:
+    with av.open(str(path), "w", format=FORMATS.get(path.suffix, "mp4"), container_options=container_options) as out:
         video = out.add_stream(recipe.codec, rate=30, options=options)
         context = video.codec_context
         context.width, context.height = recipe.size

@@ -97,9 +97,7 @@ def codes(colour, colorspace: int, full: bool, bits: int) -> np.ndarray:
 @pytest.mark.parametrize("colour", [(200, 30, 60), (10, 240, 130), (90, 90, 255), (254, 254, 254), (1, 1, 1)])
 @pytest.mark.parametrize(("colorspace", "color_range"), [(1, 1), (6, 1), (5, 2), (9, 1), (1, 2)])
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p", "yuv444p", "yuv420p10le"])
-def test_painted_colour_has_the_codes_of_the_streams_matrix_and_range(
-    pix_fmt, colorspace, color_range, colour
-):
+def test_painted_colour_has_the_codes_of_the_streams_matrix_and_range(pix_fmt, colorspace, color_range, colour):
     frame = noisy(pix_fmt, colorspace=colorspace, color_range=color_range)
     edit_rect(frame, (0, 0, 98, 66), paint(colour))
     bits = 10 if "10" in pix_fmt else 8

@@ -1,0 +1,90 @@
+"""job file (TOML) + overrides -> checked JobSettings; every mistake named with what is accepted."""
+
+from __future__ import annotations
+
+import re
+import reprlib
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from faceswap_core.config import JobSettings
+from faceswap_core.errors import SettingsError
+from faceswap_core.types import Json
+
+MAX_JOB_BYTES = 256 * 1024
+_KEY = r"""(?:[\w-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')"""
+_DEEP_KEY = re.compile(rf"(?<![\w.\\-]){_KEY}(?:[ \t]*\.[ \t]*{_KEY}){{32}}")
+"""A dotted key of more parts than any setting has; the parser's memory grows with the square of their number."""
+
+
+def load_job(path: Path, overrides: Sequence[str] = ()) -> JobSettings:
+    """Read a job file, apply ``key.path=value`` overrides, check it, make its paths absolute.
+
+    Raises:
+        SettingsError: the file cannot be read, or a setting is unknown or out of range.
+    """
+    try:
+        size = path.stat().st_size
+        if size > MAX_JOB_BYTES:
+            raise SettingsError(f"job file {path} has {size} bytes, at most {MAX_JOB_BYTES} are read: make it smaller")
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"job file {path} cannot be read ({error}): give the path of a TOML file") from error
+    if _DEEP_KEY.search(text):
+        raise SettingsError(f"job file {path} has a key of more than 32 parts: no setting lies so deep, remove it")
+    try:
+        data = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # beside TOMLDecodeError: a number of thousands of digits
+        raise SettingsError(f"job file {path} is not valid TOML ({error}): mend it and try again") from error
+    for override in overrides:
+        _set_value(data, override)
+    return parse_job(data, source=str(path)).with_absolute_paths(path.absolute().parent)
+
+
+def parse_job(data: Json, *, source: str) -> JobSettings:
+    """Check the parsed content of a job file.
+
+    Raises:
+        SettingsError: naming each setting that is wrong, the value got and what is accepted.
+    """
+    try:
+        return JobSettings.model_validate(data)
+    except ValidationError as error:
+        lines = [_explain(item) for item in error.errors()]
+        raise SettingsError(f"{source}: " + "; ".join(lines)) from error
+
+
+def _explain(item: Any) -> str:
+    where = ".".join(str(part) for part in item["loc"]) or "job"
+    if item["type"] == "extra_forbidden":
+        return f"unknown setting {where!r}: remove it or correct its name"
+    if item["type"] == "missing":
+        return f"{where!r} is missing: add it"
+    if item["type"] == "too_short" and where == "subjects":
+        return f"a swap needs two subjects, {item['ctx']['actual_length']} given: add [subjects.NAME]"
+    got = item["input"] if isinstance(item["input"], str) else reprlib.repr(item["input"])
+    return f"{where!r}: {item['msg']} (got {got[:80]!r})"
+
+
+def _set_value(data: Json, override: str) -> None:
+    key, equals, text = override.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(re.fullmatch(r"[\w-]+", part) for part in parts):
+        raise SettingsError(f"override {override!r} is not of the form key.path=value, such as train.iterations=500")
+    branch = data
+    for part in parts[:-1]:
+        branch = branch.setdefault(part, {})
+        if not isinstance(branch, dict):
+            raise SettingsError(f"override {override!r}: {part!r} is a value, not a group of settings")
+    branch[parts[-1]] = _toml_value(text.strip())
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except (ValueError, RecursionError):
+        return text
