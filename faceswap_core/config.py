@@ -97,7 +97,7 @@ class AlignSettings(Branch):
 
     size: int = Field(default=128, ge=64, le=2048, multiple_of=8)
     """Side of a chip in pixels."""
-    eye_distance: float = Field(default=0.47, gt=0.1, lt=0.9)
+    eye_distance: float = Field(default=0.40, gt=0.1, lt=0.9)
     """Distance of the eyes' centres as a share of the network's view (the chip's inner square)."""
     coverage: float = Field(default=0.625, gt=0.2, le=1)
     """Side of the network's view as a share of the chip's side; the rest is margin for augmentation."""
@@ -126,9 +126,11 @@ class BlendSettings(Branch):
 
     mode: Literal["feather"] = "feather"
     """Alpha compositing with a soft edge."""
-    feather: float = Field(default=0.1, ge=0, le=0.5)
+    feather: float = Field(default=0.07, ge=0, le=0.5)
     """Width of the soft edge as a share of the patch's side."""
-    erode: float = Field(default=0.02, ge=0, le=0.5)
+    sharpen: float = Field(default=1.2, ge=0, le=5)
+    """Strength of an unsharp mask on the patch, against the softness of an average face; 0 leaves it."""
+    erode: float = Field(default=0.0, ge=0, le=0.5)
     """How far the mask is drawn in, as a share of the patch's side."""
 
 

@@ -10,6 +10,9 @@ import numpy as np
 from faceswap_core.faces.geometry import invert
 from faceswap_core.types import F32, F64, U8
 
+_BLUR = 1.5 / 64
+"""Standard deviation of the unsharp mask's blur, as a share of the patch's side."""
+
 Rect = tuple[int, int, int, int]
 """x, y, width, height in px."""
 
@@ -30,6 +33,22 @@ def soft_alpha(alpha: U8, *, erode: float, feather: float) -> F32:
     t = np.clip((distance - 1 - erode * side) / width, 0, 1)
     ramp: F32 = (t * t * (3 - 2 * t)).astype(np.float32)
     return ramp
+
+
+def sharpened(patch_rgb: F32, strength: float) -> F32:
+    """Unsharp mask: add what a blur takes away, ``strength`` times.
+
+    Args:
+        patch_rgb: (S, S, 3) 0..1.
+        strength: 0 returns the patch.
+
+    Returns:
+        (S, S, 3) 0..1.
+    """
+    if strength == 0:
+        return patch_rgb
+    blurred = cv2.GaussianBlur(patch_rgb, (0, 0), _BLUR * patch_rgb.shape[0])
+    return np.asarray(np.clip(patch_rgb + strength * (patch_rgb - blurred), 0, 1), np.float32)
 
 
 def patch_rect(matrix: F64, side: int, frame_wh: tuple[int, int]) -> Rect | None:

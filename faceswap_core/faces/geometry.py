@@ -26,8 +26,8 @@ def template5() -> F64:
     return points
 
 
-FACE_CENTRE_BELOW_EYES = 0.55
-"""Distance of the view's centre below the eyes' centre, in eye distances: halfway from brows to chin."""
+FACE_CENTRE_BELOW_EYES = 0.45
+"""Distance of the view's centre below the eyes' centre, in eye distances: halfway from above the brows to the chin."""
 
 
 def fit_similarity(source: F64, target: F64) -> F64:

@@ -8,9 +8,9 @@ import numpy as np
 from faceswap_core.faces.geometry import apply, template5
 from faceswap_core.types import F64, U8
 
-_CENTRE_BELOW_EYES = 0.53
-_HALF_WIDTH = 0.90
-_HALF_HEIGHT = 1.00
+_CENTRE_BELOW_EYES = 0.42
+_HALF_WIDTH = 0.98
+_HALF_HEIGHT = 1.12
 _SQUARENESS = 2.4
 """Exponent of the outline: 2 is an ellipse, more is squarer."""
 _TURN_SHIFT = 0.55
@@ -23,7 +23,7 @@ def outline(points: F64) -> F64:
     Args:
         points: (5, 2) points of the face in template units, after the similarity took out size and roll.
 
-    From brows to chin; narrower and shifted away from the nose where the head is turned.
+    From above the brows to the chin; narrower and shifted away from the nose where the head is turned.
     """
     angle = np.linspace(0, 2 * np.pi, 64, endpoint=False)
     x = np.sign(np.cos(angle)) * np.abs(np.cos(angle)) ** (2 / _SQUARENESS) * _HALF_WIDTH

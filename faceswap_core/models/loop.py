@@ -45,6 +45,10 @@ class Recipe:
     """Share of the image loss inside the mask."""
     edge_weight: float
     """Weight of the edge loss."""
+    feature_weight: float
+    """Further weight of eyes, brows and mouth."""
+    features: tuple[tuple[float, float, float], ...]
+    """Centre x, y and reach of each feature, as shares of the view's side."""
     alpha_weight: float
     """Weight of the alpha head's loss."""
     seed: int
@@ -84,6 +88,16 @@ def build_network(recipe: Recipe) -> Original:
     return network
 
 
+def importance_map(recipe: Recipe) -> Tensor:
+    """Weight (1, 1, R, R) of each pixel: 1, and more around the features."""
+    axis = (torch.arange(recipe.resolution) + 0.5) / recipe.resolution
+    extra = torch.zeros(recipe.resolution, recipe.resolution)
+    for x, y, reach in recipe.features:
+        square = (axis[None, :] - x) ** 2 + (axis[:, None] - y) ** 2
+        extra = torch.maximum(extra, torch.exp(-0.5 * square / reach**2))
+    return (1 + recipe.feature_weight * extra)[None, None]
+
+
 @dataclass
 class Trainer:
     """Network, averaged weights and optimiser of one training."""
@@ -101,6 +115,7 @@ class Trainer:
         """Build network and optimiser."""
         self.network = channels_last(build_network(self.recipe).to(self.device))
         self.ema = copy.deepcopy(self.network).eval().requires_grad_(False)
+        self.importance = importance_map(self.recipe).to(self.device)
         self.optimizer = torch.optim.Adam(
             self.network.parameters(), lr=self.recipe.learning_rate, betas=(0.5, 0.999), fused=True
         )
@@ -116,7 +131,7 @@ class Trainer:
         recipe = self.recipe
         weights = {k: getattr(recipe, k) for k in ("mask_weight", "edge_weight", "alpha_weight")}
         (loss_a, image_a), (loss_b, image_b) = (
-            rgba_loss(p.float(), t, **weights) for p, t in zip(made, targets, strict=True)
+            rgba_loss(p.float(), t, self.importance, **weights) for p, t in zip(made, targets, strict=True)
         )
         self.optimizer.zero_grad(set_to_none=True)
         (loss_a + loss_b).backward()  # type: ignore[no-untyped-call]

@@ -31,15 +31,29 @@ def masked_edges(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
 
 
 def rgba_loss(
-    prediction: Tensor, target: Tensor, *, mask_weight: float, edge_weight: float, alpha_weight: float
+    prediction: Tensor,
+    target: Tensor,
+    importance: Tensor,
+    *,
+    mask_weight: float,
+    edge_weight: float,
+    alpha_weight: float,
 ) -> tuple[Tensor, Tensor]:
     """Loss of RGBA views (N, 4, R, R) against RGB plus face mask (N, 4, R, R).
+
+    Args:
+        prediction: RGBA.
+        target: RGB and mask.
+        importance: (1, 1, R, R) weight of each pixel of the image losses.
+        mask_weight: share of the L1 loss taken inside the mask.
+        edge_weight: weight of the edge loss.
+        alpha_weight: weight of the alpha channel's loss.
 
     Returns:
         the loss to minimise, and its L1 part alone.
     """
-    colors, mask = target[:, :3], target[:, 3:]
+    colors, mask = target[:, :3], target[:, 3:] * importance
     image = masked_l1(prediction[:, :3], colors, mask, mask_weight)
     edges = masked_edges(prediction[:, :3], colors, mask) if edge_weight else image.new_zeros(())
-    alpha = (prediction[:, 3:] - mask).abs().mean()
+    alpha = (prediction[:, 3:] - target[:, 3:]).abs().mean()
     return image + edge_weight * edges + alpha_weight * alpha, image

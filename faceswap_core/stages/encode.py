@@ -11,7 +11,7 @@ from av.video.frame import VideoFrame
 
 from faceswap_core import layout, manifest
 from faceswap_core.config import BlendSettings, EncodeSettings
-from faceswap_core.faces.blend import BLENDERS, Rect, patch_rect, soft_alpha
+from faceswap_core.faces.blend import BLENDERS, Rect, patch_rect, sharpened, soft_alpha
 from faceswap_core.manifest import Row
 from faceswap_core.schemas import CHUNKS, SMOOTHED
 from faceswap_core.stages.decode import chunk_of, read_frames
@@ -95,7 +95,7 @@ def paste(frame: VideoFrame, row: Row, blend: BlendSettings) -> bool:
     if rect is None:
         return False
     alpha = soft_alpha(patch[..., 3], erode=blend.erode, feather=blend.feather)
-    colors = patch[..., :3].astype(np.float32) / np.float32(255)
+    colors = sharpened(patch[..., :3].astype(np.float32) / np.float32(255), blend.sharpen)
     edit_rect(frame, rect, partial(_blend, blend.mode, colors, alpha, matrix, rect), as_float=True)
     return True
 

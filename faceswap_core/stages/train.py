@@ -18,6 +18,7 @@ import numpy as np
 from faceswap_core import layout, manifest
 from faceswap_core.config import AlignSettings, RuntimeSettings, TrainSettings
 from faceswap_core.errors import NoFaceError, ResourceError
+from faceswap_core.faces.geometry import apply, template5, template_to_chip
 from faceswap_core.models.augment import Augmentation
 from faceswap_core.models.checkpoint import save_weights
 from faceswap_core.models.chips import Sampler, Side
@@ -79,7 +80,7 @@ def train_model(
     folder = workspace.path(layout.checkpoint_folder(key))
     colors = color_facts(workspace, stats)
     sampler = _sampler(workspace, (side_a, side_b), names, colors, settings, align, seed)
-    trainer = Trainer(_recipe(settings, seed, colors[names[1]]), device)
+    trainer = Trainer(_recipe(settings, align, seed, colors[names[1]]), device)
     with _lease(folder) as renew:
         trainer.restore(folder)
         began = trainer.step
@@ -145,7 +146,7 @@ def folder_key(
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _recipe(settings: TrainSettings, seed: int, common: dict[str, list[float]]) -> Recipe:
+def _recipe(settings: TrainSettings, align: AlignSettings, seed: int, common: dict[str, list[float]]) -> Recipe:
     mean, std = (tuple(v / 255 for v in common[k]) for k in ("mean", "std"))
     return Recipe(
         model=settings.model,
@@ -157,11 +158,21 @@ def _recipe(settings: TrainSettings, seed: int, common: dict[str, list[float]]) 
         precision=settings.precision,
         mask_weight=settings.mask_weight,
         edge_weight=settings.edge_weight,
+        feature_weight=settings.feature_weight,
+        features=feature_spots(align),
         alpha_weight=settings.alpha_weight,
         seed=seed,
         color_mean=(mean[0], mean[1], mean[2]),
         color_std=(std[0], std[1], std[2]),
     )
+
+
+def feature_spots(align: AlignSettings) -> tuple[tuple[float, float, float], ...]:
+    """Centre x, y and reach of both eyes with their brows and of the mouth, as shares of the view's side."""
+    to_view = template_to_chip(1000, align.eye_distance, 1.0) / 1000
+    eyes, mouth = np.add(template5()[:2], [0.0, -0.1]), template5()[3:].mean(0)
+    spots = apply(to_view, np.array([*eyes, mouth]))
+    return tuple((float(x), float(y), 0.3 * align.eye_distance) for x, y in spots)
 
 
 def _sampler(
