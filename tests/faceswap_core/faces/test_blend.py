@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faceswap_core.faces.blend import BLENDERS, patch_rect, soft_alpha
+from faceswap_core.faces.blend import BLENDERS, patch_rect, sharpened, soft_alpha
 from faceswap_core.faces.geometry import apply, invert, similarity_matrix
 
 SIDE = 48
@@ -147,3 +147,14 @@ class TestEveryBlender:
         self.blended(mode, frame, patch, alpha, matrix)
         for was, now in zip(before, (frame, patch, alpha, matrix), strict=True):
             np.testing.assert_array_equal(was, now)
+
+
+def test_sharpening_makes_edges_steeper_and_leaves_flat_parts():
+    flat = np.full((64, 64, 3), 0.5, np.float32)
+    np.testing.assert_allclose(sharpened(flat, 2.0), flat, atol=1e-6)
+    edge = np.repeat(np.where(np.arange(64) < 32, 0.4, 0.6)[None, :, None], 64, 0).repeat(3, 2).astype(np.float32)
+    steeper = sharpened(edge, 1.0)
+    assert steeper[32, 32, 0] - steeper[32, 31, 0] > 0.25
+    assert np.array_equal(sharpened(edge, 0.0), edge)
+    assert steeper.min() >= 0
+    assert steeper.max() <= 1

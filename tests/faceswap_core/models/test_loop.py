@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from faceswap_core.errors import ManifestError
 from faceswap_core.models.checkpoint import POINTER, load_weights, save_weights
-from faceswap_core.models.loop import Recipe, Trainer, build_network, preview_views, train
+from faceswap_core.models.loop import Recipe, Trainer, build_network, importance_map, preview_views, train
 from faceswap_core.storage import sha256_file
 from faceswap_core.types import no_progress
 
@@ -23,6 +23,8 @@ RECIPE = Recipe(
     precision="fp32",
     mask_weight=1.0,
     edge_weight=1.0,
+    feature_weight=3.0,
+    features=((0.3, 0.3, 0.1), (0.7, 0.3, 0.1)),
     alpha_weight=0.1,
     seed=0,
     color_mean=(0.6, 0.5, 0.4),
@@ -280,3 +282,21 @@ class TestTraining:
         empty = np.zeros((0, 96, 96, 4), np.uint8)
         sampler = replace(sampler, b=replace(sampler.b, held_out=empty))
         assert preview_views(fresh(), sampler, rows=2).shape == (2, 6, 3, 64, 64)
+
+
+def test_the_features_weigh_most_where_they_are():
+    weights = importance_map(RECIPE)[0, 0]
+    assert weights.shape == (64, 64)
+    assert weights.max() == pytest.approx(4.0, abs=0.05)
+    assert (weights[19, 19], weights[19, 44]) == pytest.approx((4.0, 4.0), abs=0.05)
+    assert weights[60, 32] == pytest.approx(1.0, abs=0.01)
+
+
+def test_settled_statistics_depend_on_the_weights_alone(sampler):
+    one, other = fresh(), fresh()
+    for step in range(3):
+        other.network.reconstruct(sampler.draw(step).input_a, sampler.draw(step).input_b)
+    for trainer in (one, other):
+        trainer.settle(sampler)
+    for a, b in zip(one.ema.buffers(), other.ema.buffers(), strict=True):
+        assert torch.equal(a, b)

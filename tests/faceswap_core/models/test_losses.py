@@ -13,6 +13,9 @@ def views():
     return prediction, target, mask
 
 
+EVEN = torch.ones(1, 1, 1, 1)
+
+
 def test_pixels_outside_the_mask_do_not_count_at_full_mask_weight(views):
     prediction, target, mask = views
     before = masked_l1(prediction, target, mask, 1.0)
@@ -68,16 +71,27 @@ def test_edges_outside_the_mask_do_not_count(views):
 def test_edges_count_by_their_weight(views):
     prediction, target, mask = views
     full, wanted = torch.cat([prediction, mask], 1), torch.cat([target, mask], 1)
-    loss, image = rgba_loss(full, wanted, mask_weight=1.0, edge_weight=2.0, alpha_weight=0.5)
+    loss, image = rgba_loss(full, wanted, EVEN, mask_weight=1.0, edge_weight=2.0, alpha_weight=0.5)
     torch.testing.assert_close(loss, image + 2 * masked_edges(prediction, target, mask))
 
 
 def test_alpha_is_judged_everywhere_and_reported_apart(views):
     prediction, target, mask = views
     full, wanted = torch.cat([prediction, mask], 1), torch.cat([target, mask], 1)
-    loss, image = rgba_loss(full, wanted, mask_weight=1.0, edge_weight=0.0, alpha_weight=0.5)
+    loss, image = rgba_loss(full, wanted, EVEN, mask_weight=1.0, edge_weight=0.0, alpha_weight=0.5)
     torch.testing.assert_close(loss, image)
     wrong = torch.cat([prediction, 1 - mask], 1)
-    loss, again = rgba_loss(wrong, wanted, mask_weight=1.0, edge_weight=0.0, alpha_weight=0.5)
+    loss, again = rgba_loss(wrong, wanted, EVEN, mask_weight=1.0, edge_weight=0.0, alpha_weight=0.5)
     torch.testing.assert_close(again, image)
     torch.testing.assert_close(loss, image + 0.5)
+
+
+def test_important_pixels_count_more(views):
+    prediction, target, mask = views
+    full, wanted = torch.cat([prediction, mask], 1), torch.cat([target, mask], 1)
+    heavy = torch.ones_like(mask[:1])
+    heavy[..., :4, :] = 3
+    _, even = rgba_loss(full, wanted, EVEN, mask_weight=1.0, edge_weight=0.0, alpha_weight=0.0)
+    _, weighed = rgba_loss(full, wanted, heavy, mask_weight=1.0, edge_weight=0.0, alpha_weight=0.0)
+    assert weighed == pytest.approx(float(masked_l1(prediction, target, mask * heavy, 1.0)))
+    assert weighed != pytest.approx(float(even), abs=1e-6)

@@ -146,7 +146,7 @@ class TestAlign:
         for row, track in zip(aligned, rows_of(chain, plate.tracks, TRACKS), strict=True):
             there = apply(np.array(row["matrix"]).reshape(2, 3), np.array(track["points5"]).reshape(5, 2))
             assert np.abs(there.mean(0) - [31.5, 31.5]).max() < 3
-            assert np.linalg.norm(there[1] - there[0]) == pytest.approx(0.47 * 0.625 * 64, rel=0.15)
+            assert np.linalg.norm(there[1] - there[0]) == pytest.approx(chain.align.eye_distance * 0.625 * 64, rel=0.15)
 
     def test_masks_stand_row_by_row_beside_the_chips(self, chain, plate):
         for chunk in plate.aligned:

@@ -136,7 +136,7 @@ class TestTrained:
         assert facts.sides == ("a", "b")
         assert (facts.model, facts.step) == ("original", 8)
         assert facts.sizes == {"resolution": 64, "width": 4, "latent": 8}
-        assert (facts.coverage, facts.eye_distance) == (0.625, 0.47)
+        assert (facts.coverage, facts.eye_distance) == (chain.align.coverage, chain.align.eye_distance)
         whole = {r["subject"]: r for r in manifest.stream(chain.workspace, stats, COLOR_STATS) if r["track_id"] is None}
         for name, colors in zip("ab", facts.colors, strict=True):
             assert colors.mean.tolist() == whole[name]["mean"]
