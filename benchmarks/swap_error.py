@@ -42,6 +42,23 @@ def faceswap(*arguments: str) -> dict[str, Any]:
     return last
 
 
+def timed(*arguments: str) -> tuple[dict[str, Any], float]:
+    """What `faceswap` returns, and its wall seconds."""
+    started = time.monotonic()
+    return faceswap(*arguments), time.monotonic() - started
+
+
+def folder_of(workspace: Path, pair: tuple[int, int]) -> Path:
+    """Workspace of one pair."""
+    return workspace / f"{pair[0]}-{pair[1]}"
+
+
+def demo_of(workspace: Path, pair: tuple[int, int]) -> list[str]:
+    """Arguments of the demonstration of one pair."""
+    folder = str(folder_of(workspace, pair))
+    return ["demo", "--workspace", folder, "--actor-a", str(pair[0]), "--actor-b", str(pair[1])]
+
+
 def passes(truth: dict[str, float]) -> tuple[bool, bool]:
     """Whether the ratios, and transfer and residual, are within their limits."""
     ratios = all(truth[name] <= limit for name, limit in LIMITS.items())
@@ -70,16 +87,12 @@ def main() -> None:
     machine = {"cores": os.cpu_count(), "machine": platform.machine(), "load": os.getloadavg()[0]}
     print(json.dumps({"seed": SEED, "pairs": drawn_pairs(options.pairs), **machine}), flush=True)
     held = []
-    for a, b in drawn_pairs(options.pairs):
-        folder = options.workspace / f"{a}-{b}"
-        shutil.rmtree(folder, ignore_errors=True)
-        started = time.monotonic()
-        done = faceswap("demo", "--workspace", str(folder), "--actor-a", str(a), "--actor-b", str(b))
-        held.append(show((a, b), "detected", done, time.monotonic() - started))
-        if not options.no_exact:
-            started = time.monotonic()
-            exact = faceswap("run", str(folder / "job.toml"), "--set", "detect.backend=truth")
-            show((a, b), "exact", exact, time.monotonic() - started)
+    for pair in drawn_pairs(options.pairs):
+        shutil.rmtree(folder_of(options.workspace, pair), ignore_errors=True)
+        held.append(show(pair, "detected", *timed(*demo_of(options.workspace, pair))))
+    for pair in [] if options.no_exact else drawn_pairs(options.pairs):
+        job = str(folder_of(options.workspace, pair) / "job.toml")
+        show(pair, "exact", *timed("run", job, "--set", "detect.backend=truth"))
     ratios, transfers = (sum(kind) for kind in zip(*held, strict=True))
     print(json.dumps({"pairs": len(held), "ratios_hold": ratios, "transfer_holds": transfers}))
 
