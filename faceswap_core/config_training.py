@@ -11,7 +11,7 @@ from faceswap_core.config_branch import Branch
 _SEED_AUGMENTATION: dict[str, Any] = {"rotation": 10.0, "zoom": 0.05, "shift": 0.05, "warp": 0.03125}
 
 TRAIN_PRESETS: dict[str, dict[str, Any]] = {
-    "draft": {"resolution": 64, "width": 16, "latent": 128, "batch": 8, "iterations": 2500, "learning_rate": 1e-3},
+    "draft": {"resolution": 64, "width": 16, "latent": 128, "batch": 8, "iterations": 2000, "learning_rate": 1e-3},
     "standard": {
         **{"resolution": 128, "width": 64, "latent": 512, "batch": 32, "iterations": 60_000, "learning_rate": 2e-4},
         **_SEED_AUGMENTATION,
@@ -39,7 +39,7 @@ class TrainSettings(Branch):
     """Length of the latent vector (1024 in the seeds)."""
     batch: int = Field(default=8, ge=2, le=1024)
     """Faces a side in one step."""
-    iterations: int = Field(default=2500, ge=1, le=100_000_000)
+    iterations: int = Field(default=2000, ge=1, le=100_000_000)
     """Steps in all; a higher number later goes on from the last step."""
     learning_rate: float = Field(default=1e-3, gt=0, le=1)
     """Step size of Adam."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,4 +127,4 @@ preset = "draft"
 
 def _from(root: Path, path: str) -> str:
     """A path as it stands in a job file of that folder."""
-    return (root / path).relative_to(root).as_posix()
+    return Path(os.path.relpath((root / path).resolve(), root.resolve())).as_posix()

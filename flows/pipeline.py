@@ -41,9 +41,9 @@ def swap_video(job: JobSettings, force: bool = False) -> Json:
         made = _make(job, tally)
         report = build_report(job, made)
         path = write_report(job, run, made, report)
-        summary_artifact(summary_markdown(job, report, job.output.video))
         result = _result(job, run, report, path)
         progress.publish_result(result)
+        summary_artifact(summary_markdown(job, report, job.output.video))
         _judge(job, report)
         return result
 

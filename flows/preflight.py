@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from faceswap_core.config import JobSettings, TrainSettings, names_checkpoint
 from faceswap_core.errors import DiskFullError, MediaError, SettingsError
-from faceswap_core.stages.weights import pick_device
-from faceswap_core.storage import Workspace, free_bytes
+from faceswap_core.models import MODELS
+from faceswap_core.stages.weights import check_view, finished_weights, pick_device, read_facts
+from faceswap_core.storage import Workspace, free_bytes, sha256_file
+from faceswap_core.video.outfile import muxer_of
 
 _GFLOP_PER_FACE = 0.195
 """Forward and backward pass of one face at width 16 and 64 px (measured; research/seeds.md, section 3)."""
@@ -25,6 +28,8 @@ def check_job(job: JobSettings, *, force: bool) -> None:
     """
     Workspace(job.workspace)
     _check_footage(job)
+    _check_output(job)
+    _check_model(job)
     device = pick_device(job.runtime).type
     _check_disk(job)
     if device == "cpu" and not force:
@@ -36,10 +41,48 @@ def _check_footage(job: JobSettings) -> None:
         for name in job.subjects:
             if not job.training_videos(name):
                 raise SettingsError(f"subject {name!r} has no video to train on: add some to subjects.{name}.videos")
-    if not job.plate.video.is_file():
-        raise MediaError(f"plate {job.plate.video} does not exist or is no file: correct plate.video")
-    if job.output.video.absolute() == job.plate.video.absolute():
-        raise SettingsError(f"output.video is the plate {job.plate.video} itself: name another file")
+    for video in sorted(_inputs(job)):
+        if not video.is_file():
+            raise MediaError(f"video {video} does not exist or is no file: correct its path in the job file")
+    if names_checkpoint(job.train.model):
+        return
+    owners: dict[str, str] = {}
+    for name in job.subjects:
+        for video in job.training_videos(name):
+            other = owners.setdefault(sha256_file(video), name)
+            if other != name:
+                raise SettingsError(f"{video} is given for both {other!r} and {name!r}: each needs footage of its own")
+
+
+def _inputs(job: JobSettings) -> set[Path]:
+    """Every video that the job reads."""
+    named = {video for subject in job.subjects.values() for video in subject.videos}
+    if names_checkpoint(job.train.model):
+        named = set()
+    return named | {job.plate.video} | ({job.plate.truth} if job.plate.truth else set())
+
+
+def _check_output(job: JobSettings) -> None:
+    """Refuse an output that would replace footage, or that cannot be written."""
+    output = job.output.video
+    muxer_of(output)
+    footage = {v for subject in job.subjects.values() for v in subject.videos} | _inputs(job)
+    if output.resolve() in {video.resolve() for video in footage}:
+        raise SettingsError(f"output.video {output} is a video that the job reads: name another file")
+    if output.is_dir() or job.workspace.is_file():
+        raise SettingsError(f"output.video {output} must be a file and workspace {job.workspace} a folder")
+
+
+def _check_model(job: JobSettings) -> None:
+    """Refuse a network or a finished model that cannot be used, before any footage is read."""
+    if not names_checkpoint(job.train.model):
+        if job.train.model not in MODELS:
+            raise SettingsError(f"train.model {job.train.model!r} is none of {sorted(MODELS)}, nor a path (with '/')")
+        return
+    facts = read_facts(Path(finished_weights(Path(job.train.model))["path"]))
+    for name in (job.plate.subject, job.swap.to):
+        facts.side_of(name)
+    check_view(facts, job.align)
 
 
 def _check_disk(job: JobSettings) -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import cast
+from typing import TypeVar, cast
 from uuid import UUID
 
+import httpx
 from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
 from prefect.context import TaskRunContext
+from prefect.exceptions import PrefectException
 
 from faceswap_core.types import Progress
 
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
 _SECONDS_BETWEEN_UPDATES = 5.0
 
 
@@ -22,14 +27,16 @@ def progress_artifact(key: str, tell: Progress) -> Iterator[Progress]:
     if TaskRunContext.get() is None:
         yield tell
         return
-    bar = cast(UUID, create_progress_artifact(0.0, key=key, description="training"))  # a coroutine only in async code
+    bar = _told(lambda: cast(UUID, create_progress_artifact(0.0, key=key, description="training")))
     last = time.monotonic()
 
     def progress(done: int, total: int, note: str) -> None:
         nonlocal last
         if time.monotonic() - last >= _SECONDS_BETWEEN_UPDATES or done >= total:
             last = time.monotonic()
-            update_progress_artifact(bar, 100.0 * done / max(total, 1), f"{done} of {total} steps, {note}")
+            if bar is not None:
+                share = 100.0 * done / max(total, 1)
+                _told(lambda: update_progress_artifact(bar, share, f"{done} of {total} steps, {note}"))
         tell(done, total, note)
 
     yield progress
@@ -37,4 +44,13 @@ def progress_artifact(key: str, tell: Progress) -> Iterator[Progress]:
 
 def summary_artifact(markdown: str) -> None:
     """Show a run's summary in the flow UI."""
-    create_markdown_artifact(markdown, key="swap-report", description="what the run made")
+    _told(lambda: create_markdown_artifact(markdown, key="swap-report", description="what the run made"))
+
+
+def _told(tell: Callable[[], T]) -> T | None:
+    """What the call gives; None where the server did not take it, since no work may be lost for a picture of it."""
+    try:
+        return tell()
+    except (PrefectException, httpx.HTTPError) as error:
+        _log.warning("the flow UI was not told: %s", error)
+        return None

@@ -64,7 +64,7 @@ def load_training(folder: Path, *, network: nn.Module, ema: nn.Module, optimizer
         ema.load_state_dict(_part(tensors, "ema."))
         for name, parameter in network.named_parameters():
             # the moments lie in memory as the weights do: the fused Adam walks both side by side
-            optimizer.state[parameter] = {"step": tensors[f"adam.{name}.step"]} | {
+            optimizer.state[parameter] = {"step": tensors[f"adam.{name}.step"].to(parameter.device)} | {
                 key: torch.empty_like(parameter, requires_grad=False).copy_(tensors[f"adam.{name}.{key}"])
                 for key in ("exp_avg", "exp_avg_sq")
             }

@@ -6,11 +6,13 @@ from collections import defaultdict
 from collections.abc import Iterator
 from functools import partial
 
+import cv2
 import numpy as np
 from av.video.frame import VideoFrame
 
 from faceswap_core import layout, manifest
 from faceswap_core.config import BlendSettings, EncodeSettings
+from faceswap_core.errors import ManifestError, MediaError
 from faceswap_core.faces.blend import BLENDERS, Rect, patch_rect, sharpened, soft_alpha
 from faceswap_core.manifest import Row
 from faceswap_core.schemas import CHUNKS, SMOOTHED
@@ -83,7 +85,10 @@ def _paste_all(frame: VideoFrame, patches: list[Row], corrupt: bool, blend: Blen
         return "passed_through", "the source frame is damaged"
     if not patches:
         return "no_face", "no face of the subject"
-    pasted = [paste(frame, row, blend) for row in patches]
+    try:
+        pasted = [paste(frame, row, blend) for row in patches]
+    except (MediaError, ManifestError, cv2.error, ValueError) as error:
+        return "failed", str(error)
     return ("swapped", "") if any(pasted) else ("passed_through", "the face lies outside the frame")
 
 

@@ -17,8 +17,7 @@ from faceswap_core.quality.metrics import masked_l1, transfer_and_residual
 from faceswap_core.schemas import ALIGNED, EVALUATION, MASKS
 from faceswap_core.stages.align import AlignedChunk
 from faceswap_core.stages.images import unpack
-from faceswap_core.stages.swap import check_view
-from faceswap_core.stages.weights import Swapper, pick_device
+from faceswap_core.stages.weights import Swapper, check_view, pick_device
 from faceswap_core.storage import Workspace
 from faceswap_core.threads import cap_threads
 from faceswap_core.types import F32, F64, U8, FileRef, Json, ManifestRef
@@ -59,7 +58,7 @@ def evaluate_swap(
     """
     cap_threads(runtime.threads)
     swapper = Swapper(workspace, weights, pick_device(runtime))
-    check_view(swapper, align)
+    check_view(swapper.facts, align)
     judge = _Judge(swapper, direction, align, _mean_view(workspace, training, swapper, align))
     pairs = _pairs(_views(workspace, plate, swapper, align), _views(workspace, truth, swapper, align))
     rows = list(judge.rows(pairs))

@@ -9,13 +9,12 @@ import numpy as np
 
 from faceswap_core import layout, manifest
 from faceswap_core.config import AlignSettings, RuntimeSettings
-from faceswap_core.errors import SettingsError
 from faceswap_core.faces.geometry import chip_to_view, compose
 from faceswap_core.manifest import Row
 from faceswap_core.models.augment import plain_views
 from faceswap_core.schemas import ALIGNED, SWAPPED
 from faceswap_core.stages.images import pack, unpack
-from faceswap_core.stages.weights import Swapper, pick_device
+from faceswap_core.stages.weights import Swapper, check_view, pick_device
 from faceswap_core.storage import Workspace
 from faceswap_core.threads import cap_threads
 from faceswap_core.types import FileRef, ManifestRef, Progress, no_progress
@@ -49,7 +48,7 @@ def swap_frames(
     """
     cap_threads(runtime.threads)
     swapper = Swapper(workspace, weights, pick_device(runtime))
-    check_view(swapper, align)
+    check_view(swapper.facts, align)
     source, target = (swapper.facts.side_of(name) for name in direction)
 
     def rows() -> Iterator[Row]:
@@ -64,20 +63,6 @@ def swap_frames(
 
 
 _COLUMNS = ["frame_index", "face_index", "track_id", "shot", "matrix", "chip"]
-
-
-def check_view(swapper: Swapper, align: AlignSettings) -> None:
-    """Refuse chips that show another part of the face than those the network learned from.
-
-    Raises:
-        SettingsError: ``align`` differs from the training's.
-    """
-    facts = swapper.facts
-    if (facts.coverage, facts.eye_distance) != (align.coverage, align.eye_distance):
-        raise SettingsError(
-            f"the model was trained with align.coverage {facts.coverage} and align.eye_distance "
-            f"{facts.eye_distance}, the job has {align.coverage} and {align.eye_distance}: use the model's"
-        )
 
 
 def _swap_group(swapper: Swapper, group: list[Row], source: int, target: int, align: AlignSettings) -> Iterator[Row]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from faceswap_core import layout, manifest
 from faceswap_core.config import AlignSettings, RuntimeSettings, TrainSettings
-from faceswap_core.errors import NoFaceError, ResourceError
+from faceswap_core.errors import NoFaceError, ResourceError, SettingsError
 from faceswap_core.faces.geometry import apply, template5, template_to_chip
 from faceswap_core.models.augment import Augmentation
 from faceswap_core.models.checkpoint import save_weights
@@ -84,6 +84,11 @@ def train_model(
     with _lease(folder) as renew:
         trainer.restore(folder)
         began = trainer.step
+        if began > settings.iterations:
+            raise SettingsError(
+                f"train.iterations is {settings.iterations}, but this model has {began} steps already: ask for "
+                f"{began} or more, or change train or seed to train another"
+            )
 
         def tell(done: int, total: int, note: str) -> None:
             renew()
@@ -257,7 +262,7 @@ def _speed(trainer: Trainer, began: int, settings: TrainSettings) -> float | Non
 
 @contextmanager
 def _lease(folder: Path) -> Iterator[Callable[[], None]]:
-    """Hold the folder for this process; a holder that died, or whose lease ran out, is taken over from.
+    """Hold the folder for this process; one that died, or on another host went silent, is taken over from.
 
     Raises:
         ResourceError: another live process holds it.
@@ -267,7 +272,13 @@ def _lease(folder: Path) -> Iterator[Callable[[], None]]:
     if path.is_file() and _held_by_another(json.loads(path.read_text()), mine):
         raise ResourceError(f"another process trains the same model ({path}): wait for it, or stop it")
 
+    renewed = 0.0
+
     def renew() -> None:
+        nonlocal renewed
+        if time.monotonic() - renewed < _LEASE_SECONDS / 20 and renewed:
+            return
+        renewed = time.monotonic()
         with atomic_path(path) as temporary:
             temporary.write_text(json.dumps({**mine, "expires": time.time() + _LEASE_SECONDS}))
 
@@ -279,6 +290,6 @@ def _lease(folder: Path) -> Iterator[Callable[[], None]]:
 
 
 def _held_by_another(lease: Json, mine: Json) -> bool:
-    if (lease["host"], lease["pid"]) == (mine["host"], mine["pid"]) or lease["expires"] < time.time():
-        return False
-    return bool(lease["host"] != mine["host"]) or process_lives(int(lease["pid"]))
+    if lease["host"] == mine["host"]:
+        return bool(lease["pid"] != mine["pid"]) and process_lives(int(lease["pid"]))
+    return bool(lease["expires"] >= time.time())

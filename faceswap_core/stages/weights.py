@@ -11,13 +11,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from faceswap_core.config import RuntimeSettings
+from faceswap_core.config import AlignSettings, RuntimeSettings
 from faceswap_core.errors import EnvironmentFault, ManifestError, SettingsError
 from faceswap_core.faces.color import ColorMap
 from faceswap_core.models import MODELS, Original
 from faceswap_core.models.blocks import channels_last
 from faceswap_core.models.checkpoint import load_weights
-from faceswap_core.storage import Workspace, sha256_file
+from faceswap_core.storage import Workspace, file_ref, sha256_file
 from faceswap_core.types import F32, F64, FileRef, Json
 
 FINISHED = "finished.json"
@@ -93,13 +93,29 @@ def read_facts(path: Path) -> WeightsFacts:
         ) from error
 
 
+def check_view(facts: WeightsFacts, align: AlignSettings) -> None:
+    """Refuse chips that show another part of the face than those the network learned from.
+
+    Raises:
+        SettingsError: ``align`` differs from the training's.
+    """
+    if (facts.coverage, facts.eye_distance) != (align.coverage, align.eye_distance):
+        raise SettingsError(
+            f"the model was trained with align.coverage {facts.coverage} and align.eye_distance "
+            f"{facts.eye_distance}, the job has {align.coverage} and {align.eye_distance}: use the model's"
+        )
+
+
 def finished_weights(folder: Path) -> FileRef:
-    """The finished weights of a checkpoint folder, checked.
+    """The finished weights of a checkpoint folder, checked; a weights file itself is taken as it is.
 
     Raises:
         SettingsError: the folder has none.
         ManifestError: they were altered.
     """
+    if folder.is_file():
+        read_facts(folder)
+        return file_ref(folder)
     pointer = folder / FINISHED
     if not pointer.is_file():
         raise SettingsError(f"train.model {folder} holds no finished training: name a folder under checkpoints/")

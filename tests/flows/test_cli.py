@@ -108,3 +108,43 @@ def test_ready_jobs_are_valid():
     jobs = sorted((Path(__file__).parents[2] / "jobs").glob("*.toml"))
     assert jobs
     assert all(load_job(path).workspace.is_absolute() for path in jobs)
+
+
+def settings_of(tmp_path, **videos):
+    for name in ("plate.mp4", "a1.mp4", "b1.mp4"):
+        (tmp_path / name).write_bytes(videos.get(name, name.encode()))
+    job = tmp_path / "job.toml"
+    job.write_text(
+        'name = "j"\nworkspace = "ws"\n[plate]\nvideo = "plate.mp4"\nsubject = "a"\n'
+        '[subjects.a]\nvideos = ["a1.mp4"]\n[subjects.b]\nvideos = ["b1.mp4"]\n'
+        '[swap]\nto = "b"\n[output]\nvideo = "out.mp4"\n'
+    )
+    return job
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("output.video=a1.mp4", "reads"),
+        ("output.video=sub/../plate.mp4", "reads"),
+        ("output.video=out.xyz", "cannot write"),
+        ("train.model=gan", "none of"),
+        ("train.model=./nowhere", "no finished training"),
+        ('subjects.b.videos=["a1.mp4"]', "both"),
+    ],
+)
+def test_a_job_that_cannot_end_well_is_refused_before_any_work(tmp_path, change, said):
+    from faceswap_core.errors import SettingsError
+    from faceswap_core.jobfile import load_job
+    from flows.preflight import check_job
+
+    (tmp_path / "sub").mkdir()
+    with pytest.raises(SettingsError, match=said):
+        check_job(load_job(settings_of(tmp_path), [change]), force=False)
+
+
+def test_a_sound_job_is_not_refused(tmp_path):
+    from faceswap_core.jobfile import load_job
+    from flows.preflight import check_job
+
+    check_job(load_job(settings_of(tmp_path)), force=False)

@@ -182,7 +182,8 @@ def _halves(image: U8) -> list[U8]:
 
 
 def _resized(image: U8, scale: float) -> U8:
-    return np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
+    size_wh = tuple(max(1, round(side * scale)) for side in image.shape[1::-1])  # explicit: cv2 then uses its ratio
+    return np.asarray(cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _crops(pyramid: list[U8], boxes: F64, size: int) -> U8:

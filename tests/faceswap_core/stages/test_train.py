@@ -18,9 +18,9 @@ from faceswap_core.config import AlignSettings, RuntimeSettings, TrainSettings
 from faceswap_core.errors import EnvironmentFault, ManifestError, ResourceError, SettingsError
 from faceswap_core.schemas import ALIGNED, COLOR_STATS, TRAIN_LOG
 from faceswap_core.stages.images import unpack
-from faceswap_core.stages.swap import check_view, swap_frames
+from faceswap_core.stages.swap import swap_frames
 from faceswap_core.stages.train import _split, folder_key
-from faceswap_core.stages.weights import FINISHED, Swapper, finished_weights, pick_device, read_facts
+from faceswap_core.stages.weights import FINISHED, Swapper, check_view, finished_weights, pick_device, read_facts
 from faceswap_core.storage import Workspace, file_ref
 
 CPU = torch.device("cpu")
@@ -229,14 +229,14 @@ class TestSwapper:
     def test_chips_of_another_cut_are_refused(self, chain, trained, plate, change):
         align = AlignSettings(size=64, **change)
         with pytest.raises(SettingsError, match="use the model's"):
-            check_view(Swapper(chain.workspace, trained["weights"], CPU), align)
+            check_view(Swapper(chain.workspace, trained["weights"], CPU).facts, align)
         aligned = plate.aligned[0]["aligned"]
         runtime = RuntimeSettings(device="cpu", threads=1)
         with pytest.raises(SettingsError, match="use the model's"):
             swap_frames(chain.workspace, 0, aligned, trained["weights"], ("a", "b"), align, 16, runtime)
 
     def test_larger_chips_of_the_same_cut_are_taken(self, chain, trained):
-        check_view(Swapper(chain.workspace, trained["weights"], CPU), AlignSettings(size=256))
+        check_view(Swapper(chain.workspace, trained["weights"], CPU).facts, AlignSettings(size=256))
 
     def test_missing_gpu_is_said(self, monkeypatch):
         monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
