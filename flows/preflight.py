@@ -27,13 +27,13 @@ def check_job(job: JobSettings, *, force: bool) -> None:
         EnvironmentFault: the wanted device is missing, or the disk is clearly too small.
     """
     Workspace(job.workspace)
-    _check_footage(job)
+    device = pick_device(job.runtime).type
     _check_output(job)
     _check_model(job)
-    device = pick_device(job.runtime).type
-    _check_disk(job)
     if device == "cpu" and not force:
         _check_training_cost(job)
+    _check_footage(job)
+    _check_disk(job)
 
 
 def _check_footage(job: JobSettings) -> None:
