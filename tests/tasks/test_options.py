@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from prefect.serializers import PickleSerializer
 
-from faceswap_core.config import DetectSettings, EncodeSettings, RuntimeSettings, TrackSettings
+from faceswap_core.config import DetectSettings, EncodeSettings, RuntimeSettings, TrackSettings, TrainSettings
 from faceswap_core.errors import DiskFullError, MediaError, ResourceError
 from faceswap_core.manifest import publish
 from faceswap_core.schemas import CHUNKS
@@ -71,7 +71,15 @@ def test_key_of_encoding_covers_the_versions_of_the_encoder(monkeypatch):
 
 
 def test_key_of_a_network_covers_the_kind_of_device():
-    assert options.device_digests({"runtime": RuntimeSettings(device="cpu")}) == {"device": "cpu"}
+    runtime = RuntimeSettings(device="cpu")
+    assert options.device_digests({"runtime": runtime}) == {"device": "cpu", "precision": None}
+
+
+def test_key_of_a_training_covers_the_arithmetic_that_auto_stands_for():
+    inputs = {"runtime": RuntimeSettings(device="cpu"), "settings": TrainSettings(precision="auto")}
+    assert options.device_digests(inputs)["precision"] in ("fp32", "bf16")
+    inputs["settings"] = TrainSettings(precision="fp32")
+    assert options.device_digests(inputs) == {"device": "cpu", "precision": "fp32"}
 
 
 # --- records ---------------------------------------------------------------------------------------------------
