@@ -13,7 +13,7 @@ from faceswap_core.storage import Workspace, free_bytes, sha256_file
 from faceswap_core.video.outfile import muxer_of
 
 _GFLOP_PER_FACE = 0.195
-"""Forward and backward pass of one face at width 16 and 64 px (measured; research/seeds.md, section 3)."""
+"""Forward and backward pass of one face at width 16 and 64 px (counted from its layers)."""
 _GFLOPS_PER_CORE = 100.0
 _SPARE_BYTES = 16 * 1024 * 1024
 

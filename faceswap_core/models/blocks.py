@@ -68,7 +68,7 @@ class SideNorm(nn.Module):
 def initialize(network: nn.Module) -> None:
     """Draw initial weights: He et al. 2015 for convolutions, orthogonal for dense layers, small at the output.
 
-    Torch's own default is smaller and leaves the plateau of the mean face twice as late.
+    Torch's own default is smaller and leaves the plateau of the mean face later.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d):

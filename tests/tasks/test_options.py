@@ -19,7 +19,7 @@ VIDEO = {"path": "/a/plate.mp4", "sha256": "0" * 64, "size": 10}
 
 
 def key(stage="detect-faces", version=1, **inputs):
-    given = {"workspace": "/tmp/nowhere", "video": VIDEO, "chunk_index": 0, "settings": DetectSettings()}
+    given = {"workspace": "nowhere", "video": VIDEO, "chunk_index": 0, "settings": DetectSettings()}
     return StageKey(stage, version).key_of({**given, **inputs})
 
 
