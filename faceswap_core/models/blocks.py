@@ -24,7 +24,7 @@ class Down(nn.Module):
         """Set channel counts."""
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, 5, stride=2, padding=2)
-        self.act = nn.LeakyReLU(0.1)
+        self.act = nn.LeakyReLU(0.1, inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
         """Reduce (N, C, H, W) to (N, C', H/2, W/2)."""
@@ -39,20 +39,33 @@ class Up(nn.Module):
         """Set channel counts."""
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs * 4, 3, padding=1)
-        self.act = nn.LeakyReLU(0.1)
-        self.shuffle = nn.PixelShuffle(2)
+        self.act = nn.LeakyReLU(0.1, inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
         """Enlarge (N, C, H, W) to (N, C', 2H, 2W)."""
-        out: Tensor = self.shuffle(self.act(self.conv(x)))
-        return out
+        return shuffled(self.act(self.conv(x)))
+
+
+def shuffled(x: Tensor) -> Tensor:
+    """Sub-pixel shuffle of (N, 4C, H, W) to (N, C, 2H, 2W); channels stand in the order row, column, C.
+
+    That order, unlike the one of ``nn.PixelShuffle``, moves whole runs of memory when channels come last: half
+    the time on a CPU. To the network they are the same, for its channels have no order of their own.
+    """
+    count, channels, height, width = x.shape
+    rows = x.permute(0, 2, 3, 1).reshape(count, height, width, 2, channels // 2).transpose(2, 3)
+    return rows.reshape(count, 2 * height, 2 * width, channels // 4).permute(0, 3, 1, 2)
 
 
 class SideNorm(nn.Module):
     """Normalise vectors to mean 0 and variance 1 for each person apart (batch statistics kept by side).
 
-    Source: domain-specific batch normalisation (Chang et al. 2019), here with two people as the domains.
+    Source: domain-specific batch normalisation (Chang et al. 2019), here with two people as the domains; the
+    steady form follows batch renormalisation (Ioffe 2017).
     """
+
+    steady = False
+    """Normalise by the running figures in training too, while they go on following the batches."""
 
     def __init__(self, length: int) -> None:
         """Set the vectors' length."""
@@ -62,7 +75,14 @@ class SideNorm(nn.Module):
     def forward(self, x: Tensor, sides: Sequence[int]) -> Tensor:
         """Normalise (N, C) float32; ``sides`` names the person of each equal part of the batch, in order."""
         parts = x.float().chunk(len(sides))
-        return torch.cat([self.sides[side](part) for side, part in zip(sides, parts, strict=True)])
+        return torch.cat([self._normalized(self.sides[side], part) for side, part in zip(sides, parts, strict=True)])
+
+    def _normalized(self, norm: nn.Module, x: Tensor) -> Tensor:
+        if self.steady and norm.training and isinstance(norm, nn.BatchNorm1d):
+            norm(x.detach())  # moves the running figures
+            return nn.functional.batch_norm(x, norm.running_mean, norm.running_var, eps=norm.eps)
+        out: Tensor = norm(x)
+        return out
 
 
 def initialize(network: nn.Module) -> None:

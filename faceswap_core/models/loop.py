@@ -51,6 +51,8 @@ class Recipe:
     """Centre x, y and reach of each feature, as shares of the view's side."""
     alpha_weight: float
     """Weight of the alpha head's loss."""
+    steady_after: int
+    """Steps after which neither dropout nor the noise of batch statistics disturbs the latent vectors."""
     seed: int
     """Seed of the initial weights."""
     color_mean: tuple[float, float, float]
@@ -125,7 +127,9 @@ class Trainer:
         half = self.recipe.precision == "bf16"
         inputs = [t.to(self.device, memory_format=torch.channels_last) for t in (batch.input_a, batch.input_b)]
         targets = [t.to(self.device) for t in (batch.target_a, batch.target_b)]
-        keep = None if batch.keep is None else batch.keep.to(self.device)
+        steady = self.step >= self.recipe.steady_after
+        self.network.encoder.norm.steady = steady
+        keep = None if steady or batch.keep is None else batch.keep.to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             made = self.network.reconstruct(inputs[0], inputs[1], keep)
         recipe = self.recipe

@@ -166,6 +166,7 @@ def _recipe(settings: TrainSettings, align: AlignSettings, seed: int, common: di
         feature_weight=settings.feature_weight,
         features=feature_spots(align),
         alpha_weight=settings.alpha_weight,
+        steady_after=settings.steady_after,
         seed=seed,
         color_mean=(mean[0], mean[1], mean[2]),
         color_std=(std[0], std[1], std[2]),
