@@ -7,13 +7,17 @@ import reprlib
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from faceswap_core.config import JobSettings
+from faceswap_core.config_branch import Branch
+from faceswap_core.config_recode import RecodeSettings
 from faceswap_core.errors import SettingsError
 from faceswap_core.types import Json
+
+Settings = TypeVar("Settings", bound=Branch)
 
 MAX_JOB_BYTES = 256 * 1024
 _KEY = r"""(?:[\w-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')"""
@@ -42,17 +46,34 @@ def load_job(path: Path, overrides: Sequence[str] = ()) -> JobSettings:
         raise SettingsError(f"job file {path} is not valid TOML ({error}): mend it and try again") from error
     for override in overrides:
         _set_value(data, override)
-    return parse_job(data, source=str(path)).with_absolute_paths(path.absolute().parent)
+    return parse(JobSettings, data, source=str(path)).with_absolute_paths(path.absolute().parent)
 
 
-def parse_job(data: Json, *, source: str) -> JobSettings:
-    """Check the parsed content of a job file.
+def recode_settings(video: Path, output: Path, workspace: Path | None, overrides: Sequence[str]) -> RecodeSettings:
+    """Settings of a recoding; without a workspace it is the folder OUTPUT.work beside the output.
+
+    Raises:
+        SettingsError: an override is unknown or out of range.
+    """
+    output = output.expanduser().absolute()
+    data: Json = {}
+    for override in overrides:
+        _set_value(data, override)
+    if named := {"video", "output", "workspace"} & set(data):
+        raise SettingsError(f"{sorted(named)} cannot be set: give IN, OUT and --workspace")
+    data |= {"video": video.expanduser().absolute(), "output": output}
+    data["workspace"] = (workspace or output.with_name(output.name + ".work")).expanduser().absolute()
+    return parse(RecodeSettings, data, source="recode")
+
+
+def parse(settings: type[Settings], data: Json, *, source: str) -> Settings:
+    """Check parsed settings.
 
     Raises:
         SettingsError: naming each setting that is wrong, the value got and what is accepted.
     """
     try:
-        return JobSettings.model_validate(data)
+        return settings.model_validate(data)
     except ValidationError as error:
         lines = [_explain(item) for item in error.errors()]
         raise SettingsError(f"{source}: " + "; ".join(lines)) from error

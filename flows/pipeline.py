@@ -7,14 +7,15 @@ from pathlib import Path
 from prefect import flow
 
 from faceswap_core.config import JobSettings, names_checkpoint
-from faceswap_core.errors import FaceswapError, NoFaceError, PartialError
+from faceswap_core.errors import NoFaceError
 from faceswap_core.stages.weights import finished_weights
 from faceswap_core.types import Json
 from flows.convert import convert
 from flows.evaluate import evaluate
 from flows.faceset import Faceset, build_facesets
+from flows.outcome import judge, last_words
 from flows.preflight import check_job
-from flows.record import Run, recorded
+from flows.record import recorded
 from flows.report import Made, build_report, summary_markdown, write_report
 from flows.training import train
 from tasks import progress
@@ -41,10 +42,10 @@ def swap_video(job: JobSettings, force: bool = False) -> Json:
         made = _make(job, tally)
         report = build_report(job, made)
         path = write_report(job, run, made, report)
-        result = _result(job, run, report, path)
+        result = last_words(run, job.output.video, report, path)
         progress.publish_result(result)
         summary_artifact(summary_markdown(job, report, job.output.video))
-        _judge(job, report)
+        judge(job.output.video, report)
         return result
 
 
@@ -78,29 +79,4 @@ def _refuse_without_face(job: JobSettings, plate: Faceset) -> None:
         raise NoFaceError(
             f"no face was found in the plate {job.plate.video}: check that it shows {job.plate.subject!r}, or lower "
             f"detect.min_score ({job.detect.min_score}) or detect.min_face ({job.detect.min_face})"
-        )
-
-
-def _result(job: JobSettings, run: Run, report: Json, path: Path) -> Json:
-    stages = report["stages"].values()
-    return {
-        "run": run.run_id,
-        "output": str(job.output.video),
-        "report": str(path),
-        "computed": sum(stage["computed"] for stage in stages),
-        "cached": sum(stage["cached"] for stage in stages),
-        "seconds": round(run.seconds, 3),
-    }
-
-
-def _judge(job: JobSettings, report: Json) -> None:
-    """Fail a run whose video exists but is not as it should be."""
-    wrong = report["video"]["failed_checks"]
-    if wrong:
-        raise FaceswapError(f"{job.output.video} was written but did not pass verification: {'; '.join(wrong)}")
-    failed = report["frames"]["failed"]
-    if failed:
-        raise PartialError(
-            f"{failed} of {report['frames']['total']} frames of {job.output.video} failed and show the plate: "
-            f"{report['frames']['reasons']}; see the report, then run the same command again"
         )

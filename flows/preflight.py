@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from faceswap_core.config import JobSettings, TrainSettings, names_checkpoint
+from faceswap_core.config_recode import RecodeSettings
 from faceswap_core.errors import DiskFullError, MediaError, SettingsError
 from faceswap_core.models import MODELS
 from faceswap_core.stages.weights import check_view, finished_weights, pick_device, read_facts
@@ -36,6 +37,19 @@ def check_job(job: JobSettings, *, force: bool) -> None:
     _check_disk(job)
 
 
+def check_recode(settings: RecodeSettings) -> None:
+    """Refuse a recoding that cannot end well.
+
+    Raises:
+        SettingsError: the output would replace the source, or cannot be written.
+        MediaError: the video is missing.
+    """
+    Workspace(settings.workspace)
+    _check_file(settings.output, settings.workspace, {settings.video})
+    if not settings.video.is_file():
+        raise MediaError(f"video {settings.video} does not exist or is no file: correct its path")
+
+
 def _check_footage(job: JobSettings) -> None:
     if not names_checkpoint(job.train.model):
         for name in job.subjects:
@@ -64,13 +78,16 @@ def _inputs(job: JobSettings) -> set[Path]:
 
 def _check_output(job: JobSettings) -> None:
     """Refuse an output that would replace footage, or that cannot be written."""
-    output = job.output.video
-    muxer_of(output)
     footage = {v for subject in job.subjects.values() for v in subject.videos} | _inputs(job)
+    _check_file(job.output.video, job.workspace, footage)
+
+
+def _check_file(output: Path, workspace: Path, footage: set[Path]) -> None:
+    muxer_of(output)
     if output.resolve() in {video.resolve() for video in footage}:
-        raise SettingsError(f"output.video {output} is a video that the job reads: name another file")
-    if output.is_dir() or job.workspace.is_file():
-        raise SettingsError(f"output.video {output} must be a file and workspace {job.workspace} a folder")
+        raise SettingsError(f"the output {output} is a video that is read: name another file")
+    if output.is_dir() or workspace.is_file():
+        raise SettingsError(f"the output {output} must be a file and the workspace {workspace} a folder")
 
 
 def _check_model(job: JobSettings) -> None:

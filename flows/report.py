@@ -11,7 +11,7 @@ from pathlib import Path
 
 import jinja2
 
-from faceswap_core.config import JobSettings
+from faceswap_core.config import JobSettings, RuntimeSettings
 from faceswap_core.stages import report as figures
 from faceswap_core.stages.evaluate import truth_report
 from faceswap_core.stages.train import Trained
@@ -67,7 +67,7 @@ def build_report(job: JobSettings, made: Made) -> Json:
         "faces": figures.faces_report(workspace, made.plate.tracks, job.detect),
         "training": _training(workspace, made),
         "video": video_report(workspace, made.converted.checks),
-        "environment": _environment(job),
+        "environment": environment(job.runtime),
         "reasons": {} if made.truth else {"truth": "no ground truth"},
     }
     report["video"]["not_carried"] = made.converted.assembled["not_carried"]
@@ -92,15 +92,16 @@ def _training(workspace: Workspace, made: Made) -> Json:
     }
 
 
-def _environment(job: JobSettings) -> Json:
+def environment(runtime: RuntimeSettings) -> Json:
+    """The ``environment`` part of report.json: machine, load and versions."""
     return {
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "load": os.getloadavg()[0],
-        "workers": job.runtime.workers,
-        **figures.device_facts(job.runtime),
+        "workers": runtime.workers,
+        **figures.device_facts(runtime),
         "versions": versions(),
     }
 

@@ -53,11 +53,11 @@ def reencode_chunk(
     plate: FileRef,
     chunk_index: int,
     frames: ManifestRef,
-    smoothed: ManifestRef,
+    smoothed: ManifestRef | None,
     blend: BlendSettings,
     encode_settings: EncodeSettings,
 ) -> ManifestRef:
-    """Paste the patches of one chunk and encode it."""
+    """Paste the patches of one chunk, if there are any, and encode it."""
     tell = progress.of("reencode-chunk", str(chunk_index))
     return encode.reencode_chunk(Workspace(workspace), plate, frames, smoothed, blend, encode_settings, tell)
 

@@ -29,25 +29,27 @@ def reencode_chunk(
     workspace: Workspace,
     plate: FileRef,
     frames: ManifestRef,
-    smoothed: ManifestRef,
+    smoothed: ManifestRef | None,
     blend: BlendSettings,
     encode: EncodeSettings,
     progress: Progress = no_progress,
 ) -> ManifestRef:
     """Paste the patches of one chunk into the plate's frames and encode them.
 
-    Frames without a patch go to the encoder as they were decoded.
+    Frames without a patch go to the encoder as they were decoded; without ``smoothed`` that is all of them.
     """
     cap_threads(1)
     chunk, facts = chunk_of(workspace, frames)
     patches: dict[int, list[Row]] = defaultdict(list)
-    for row in manifest.stream(workspace, smoothed, SMOOTHED, ["frame_index", "patch", "matrix"]):
+    for row in manifest.stream(workspace, smoothed, SMOOTHED, _COLUMNS) if smoothed else ():
         patches[row["frame_index"]].append(row)
     states: list[Row] = []
 
     def edited() -> Iterator[VideoFrame]:
         for done, frame in enumerate(read_frames(workspace, plate, frames), start=1):
             state, reason = _paste_all(frame.frame, patches.pop(frame.frame_index, []), frame.corrupt, blend)
+            if smoothed is None and not frame.corrupt:
+                state, reason = "passed_through", "nothing to swap"
             states.append({"frame_index": frame.frame_index, "state": state, "reason": reason})
             progress(done, frames["rows"], "frames")
             yield frame.frame
@@ -66,6 +68,9 @@ def reencode_chunk(
         "states": states,
     }
     return manifest.publish(workspace, layout.CHUNKS, name, CHUNKS, [row])
+
+
+_COLUMNS = ["frame_index", "patch", "matrix"]
 
 
 def _spec(settings: EncodeSettings) -> EncodeSpec:

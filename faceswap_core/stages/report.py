@@ -39,13 +39,17 @@ _GREY = "#8a8f98"
 
 def frame_counts(workspace: Workspace, tracks: Sequence[ManifestRef], chunks: Sequence[ManifestRef]) -> Json:
     """The ``frames`` part of report.json, and the reasons of frames that are not simply swapped."""
+    interpolated = {row["frame_index"] for row in _subject_rows(workspace, tracks) if row["interpolated"]}
+    return state_counts(workspace, chunks) | {"interpolated": len(interpolated)}
+
+
+def state_counts(workspace: Workspace, chunks: Sequence[ManifestRef]) -> Json:
+    """Frames in all and in each state, with the reasons of those that are not simply swapped."""
     states = frame_states(workspace, chunks)
     counts = Counter(str(s["state"]) for s in states)
-    interpolated = {row["frame_index"] for row in _subject_rows(workspace, tracks) if row["interpolated"]}
     return {
         "total": len(states),
         **{state: counts[state] for state in ("swapped", "passed_through", "no_face", "failed")},
-        "interpolated": len(interpolated),
         "reasons": dict(Counter(str(s["reason"]) for s in states if s["state"] != "swapped")),
     }
 

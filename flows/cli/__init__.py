@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from flows.cli import demo, run
+from flows.cli import demo, recode, run
 
 app = typer.Typer(
     name="faceswap",
@@ -15,6 +15,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("run")(run.run)
+app.command("recode")(recode.recode)
 
 
 @app.callback()

@@ -13,7 +13,7 @@ from faceswap_core.config import JobSettings, TrainSettings, names_checkpoint
 from faceswap_core.config_branch import Branch
 from faceswap_core.config_training import TRAIN_PRESETS
 from faceswap_core.errors import SettingsError
-from faceswap_core.jobfile import MAX_JOB_BYTES, load_job, parse_job
+from faceswap_core.jobfile import MAX_JOB_BYTES, load_job, parse
 
 JOB = """
 name = "interview"
@@ -267,19 +267,19 @@ class TestPresets:
 
 class TestTrainingVideos:
     def test_plate_joins_the_training_of_its_own_subject_only(self):
-        job = parse_job(given_job(), source="x")
+        job = parse(JobSettings, given_job(), source="x")
         assert job.training_videos("a") == (Path("p.mp4"),)
         assert job.training_videos("b") == ()
 
     def test_plate_can_be_kept_out(self):
         data = given_job()
         data["plate"]["plate_for_training"] = False
-        assert parse_job(data, source="x").training_videos("a") == ()
+        assert parse(JobSettings, data, source="x").training_videos("a") == ()
 
     def test_video_named_twice_counts_once(self):
         data = given_job()
         data["subjects"]["a"]["videos"] = ["p.mp4", "q.mp4", "p.mp4"]
-        assert parse_job(data, source="x").training_videos("a") == (Path("p.mp4"), Path("q.mp4"))
+        assert parse(JobSettings, data, source="x").training_videos("a") == (Path("p.mp4"), Path("q.mp4"))
 
 
 def branches():
@@ -294,7 +294,7 @@ def test_every_setting_is_described(branch):
 
 
 def test_job_goes_through_json_unchanged():
-    job = parse_job(given_job(), source="x")
+    job = parse(JobSettings, given_job(), source="x")
     assert JobSettings.model_validate_json(job.model_dump_json()) == job
 
 

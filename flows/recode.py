@@ -1,0 +1,83 @@
+"""video -> the same video encoded anew and checked: how a file fares through the video stages alone."""
+
+from __future__ import annotations
+
+import json
+
+from prefect import flow
+
+from faceswap_core import layout
+from faceswap_core.config import BlendSettings
+from faceswap_core.config_recode import RecodeSettings
+from faceswap_core.stages.decode import video_ref
+from faceswap_core.stages.report import state_counts
+from faceswap_core.stages.verify import video_report
+from faceswap_core.storage import Workspace, atomic_path
+from faceswap_core.types import FileRef, Json, ManifestRef
+from flows.gather import gather
+from flows.outcome import judge, last_words
+from flows.preflight import check_recode
+from flows.record import recorded
+from flows.report import environment
+from tasks import progress
+from tasks.convert import assemble_video, reencode_chunk, verify_video
+from tasks.faceset import decode_frames, part_name, plan_video
+from tasks.options import job_runner
+from tasks.tally import Tally, counting
+
+
+@flow(name="recode-video", flow_run_name="{settings.name}", persist_result=False)
+def recode_video(settings: RecodeSettings) -> Json:
+    """Decode, encode, assemble and verify a video, and change nothing in it.
+
+    Args:
+        settings: Source, output and how to encode.
+
+    Returns:
+        run, output, report, computed, cached and seconds of the run.
+    """
+    check_recode(settings)
+    tally = Tally()
+    with recorded(settings) as run, counting(tally), job_runner(str(settings.workspace), settings.runtime.workers):
+        report = _recoded(settings, tally)
+        path = run.folder / "report.json"
+        with atomic_path(path) as temporary:
+            temporary.write_text(json.dumps(report, indent=1, allow_nan=False))
+        result = last_words(run, settings.output, report, path)
+        progress.publish_result(result)
+        judge(settings.output, report)
+        return result
+
+
+def _recoded(settings: RecodeSettings, tally: Tally) -> Json:
+    workspace, source = str(settings.workspace), video_ref(settings.video)
+    chunks = _encoded(settings, source)
+    (assembled,) = gather([assemble_video.submit(workspace, source, chunks, str(settings.output))])
+    checking = verify_video.submit(workspace, source, assembled["video"], assembled["not_carried"])
+    (checks,) = gather([checking])
+    store = Workspace(settings.workspace)
+    return {
+        "frames": state_counts(store, chunks),
+        "stages": tally.report(),
+        "video": video_report(store, checks) | {"not_carried": assembled["not_carried"]},
+        "environment": environment(settings.runtime),
+    }
+
+
+def _encoded(settings: RecodeSettings, source: FileRef) -> list[ManifestRef]:
+    """CHUNKS; a chunk is encoded while later ones are decoded."""
+    workspace = str(settings.workspace)
+    (plan,) = gather([plan_video.submit(workspace, source, settings.decode)])
+    for stage in (layout.FRAMES, "reencode-chunk"):
+        progress.expect(stage, plan["frames"])
+    decoding = [decode_frames.submit(workspace, source, plan, i) for i in range(plan["chunks"])]
+    encoding = [
+        reencode_chunk.submit(workspace, source, i, future, None, BlendSettings(), settings.encode, return_state=False)
+        for i, future in enumerate(decoding)
+    ]
+
+    def decoded(i: int, frames: ManifestRef) -> None:
+        progress.finished(layout.FRAMES, part_name(source, i), frames["rows"])
+
+    frames = gather(decoding, decoded)
+    return gather(encoding, lambda i, _: progress.finished("reencode-chunk", str(i), frames[i]["rows"]))

@@ -1,0 +1,66 @@
+import zlib
+
+import pytest
+from conftest import faceswap
+
+from faceswap_core.video.planes import plane_bytes
+from faceswap_core.video.reader import decode_linear
+
+CHUNKS = ("--set", "decode.chunk_frames=10")
+
+
+def pixels(path):
+    return [zlib.crc32(b"".join(plane_bytes(frame))) for frame in decode_linear(path)]
+
+
+@pytest.fixture(scope="module")
+def first(server, clips, tmp_path_factory):
+    output = tmp_path_factory.mktemp("recoded") / "out.mkv"
+    return faceswap("recode", clips["plate"], output, *CHUNKS, "--set", "encode.codec=ffv1"), output
+
+
+def test_a_lossless_recoding_keeps_every_pixel(first, clips):
+    done, output = first
+    assert done.code == 0, done.stderr
+    assert done.last["event"] == "done"
+    assert done.last["output"] == str(output)
+    assert pixels(output) == pixels(clips["plate"])
+
+
+def test_the_report_says_what_was_checked(first):
+    report = first[0].report
+    assert report["frames"] == {
+        **{"total": 40, "swapped": 0, "passed_through": 40, "no_face": 0, "failed": 0},
+        "reasons": {"nothing to swap": 40},
+    }
+    assert report["video"]["pts_equal"]
+    assert report["video"]["streams_equal"]
+    assert report["stages"]["reencode-chunk"]["computed"] == 4
+    assert not {"detect-faces", "train-model"} & set(report["stages"])
+
+
+def test_the_same_command_again_finds_everything(first, clips):
+    again = faceswap("recode", clips["plate"], first[1], *CHUNKS, "--set", "encode.codec=ffv1")
+    assert (again.code, again.last["computed"]) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("setting", "code", "said"),
+    [("encode.crfx=1", 2, "crfx"), ("video=x.mp4", 2, "video"), ("encode.crf=99", 2, "encode.crf")],
+)
+def test_settings_are_checked(server, clips, tmp_path, setting, code, said):
+    done = faceswap("recode", clips["second"], tmp_path / "o.mp4", "--set", setting)
+    assert done.code == code
+    assert said in done.stderr
+
+
+def test_a_missing_video_ends_with_4(tmp_path):
+    done = faceswap("recode", tmp_path / "none.mp4", tmp_path / "out.mp4")
+    assert done.code == 4
+    assert "none.mp4" in done.last["message"]
+
+
+def test_the_source_is_never_overwritten(clips):
+    done = faceswap("recode", clips["second"], clips["second"])
+    assert done.code == 2
+    assert "name another file" in done.last["message"]
