@@ -31,7 +31,7 @@ class Chunk:
     start_size: int | None = None
     """Bytes of that packet; None = decode from the beginning of the file."""
     exact: bool = True
-    """False where frames have no pts of their own: read linearly, counted."""
+    """False where frames have no pts of their own: the whole file is one chunk, its frames counted."""
     is_last: bool = False
     """True where no frame follows this chunk."""
 
@@ -44,8 +44,8 @@ class Chunk:
 def plan_chunks(index: FrameIndex, chunk_frames: int) -> list[Chunk]:
     """Cut a video into runs of at least ``chunk_frames`` frames; only the last may be shorter.
 
-    Cuts stand at keyframes after which nothing refers back (idr, open, key), so a file with one
-    keyframe is one chunk. Files without times are cut anywhere, as they are read linearly.
+    Cuts stand at keyframes after which nothing refers back (idr, open, key). A file with one keyframe
+    or without times is one chunk: it can only be read from its beginning, and so is decoded once.
 
     Raises:
         ValueError: ``chunk_frames`` is not positive.
@@ -65,7 +65,7 @@ def plan_chunks(index: FrameIndex, chunk_frames: int) -> list[Chunk]:
 def _cuts(index: FrameIndex) -> list[int]:
     """Frames at which a chunk may begin: a safe key that every packet before it precedes in time too."""
     if not index.facts.exact:
-        return list(range(1, len(index)))
+        return []
     decoding = np.argsort(index.packet_order)
     latest = np.maximum.accumulate(index.pts[decoding])
     first_in_time = np.zeros(len(index), bool)
@@ -76,7 +76,7 @@ def _cuts(index: FrameIndex) -> list[int]:
 
 def _chunk(index: FrameIndex, number: int, first: int, last: int) -> Chunk:
     dts, size = int(index.packet_dts[first]), int(index.packet_size[first])
-    from_start = number == 0 or not index.facts.exact
+    from_start = number == 0
     return Chunk(
         chunk_index=number,
         first_frame=first,

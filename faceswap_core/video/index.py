@@ -54,13 +54,15 @@ def build_index(path: str | Path) -> FrameIndex:
 
     Packets that an edit list hides are left out, and so are frames before the first keyframe of a
     recording that was cut in the middle (no decoder shows them; ``facts.why`` counts them). A file
-    whose frames lack a pts of their own (raw H.264, damaged streams) is decoded once to count them,
-    gets made-up increasing times and ``facts.exact`` False.
+    whose frames lack a pts of their own (raw H.264, B-frames in AVI, damaged streams) is decoded once to
+    count them, gets made-up increasing times and ``facts.exact`` False.
 
     Raises:
         MediaError: the file is unreadable, has no video stream, or no frame of it can be decoded.
     """
     facts, first_pts = _probe(path)
+    if not facts.exact:
+        return _counted_index(path, facts)
     packets, stop = _scan(path)
     if not len(packets.pts):
         raise MediaError(f"{path}: the video stream holds no packets ({stop or 'empty'}); export it again")
@@ -102,7 +104,10 @@ def _probe(path: str | Path) -> tuple[StreamFacts, int | None]:
         stream = pick_video(container, path)
         read_only(container, stream)
         first = _first_frame(container.demux(stream), path)
-        return gather_facts(container, stream, first), first.pts
+        facts = gather_facts(container, stream, first)
+        if facts.container == "avi" and facts.codec in ("h264", "hevc") and stream.codec_context.has_b_frames:
+            facts = facts.limited("AVI holds no presentation times of reordered frames", exact=False)
+        return facts, first.pts
 
 
 def _first_frame(packets: Iterator[av.Packet[VideoStream]], path: str | Path) -> VideoFrame:
