@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,9 +57,7 @@ def plan_chunks(index: FrameIndex, chunk_frames: int) -> list[Chunk]:
         if cut - starts[-1] >= chunk_frames:
             starts.append(cut)
     ends = [*starts[1:], len(index)]
-    chunks = [_chunk(index, n, a, b) for n, (a, b) in enumerate(zip(starts, ends, strict=True))]
-    chunks[-1] = replace(chunks[-1], is_last=True)
-    return chunks
+    return [cut_chunk(index, n, a, b) for n, (a, b) in enumerate(zip(starts, ends, strict=True))]
 
 
 def _cuts(index: FrameIndex) -> list[int]:
@@ -74,7 +72,8 @@ def _cuts(index: FrameIndex) -> list[int]:
     return [int(i) for i in np.flatnonzero(safe) if i > 0]
 
 
-def _chunk(index: FrameIndex, number: int, first: int, last: int) -> Chunk:
+def cut_chunk(index: FrameIndex, number: int, first: int, last: int) -> Chunk:
+    """Chunk ``number``: the frames from ``first``, one of those at which a chunk may begin, to before ``last``."""
     dts, size = int(index.packet_dts[first]), int(index.packet_size[first])
     from_start = number == 0
     return Chunk(
@@ -84,4 +83,5 @@ def _chunk(index: FrameIndex, number: int, first: int, last: int) -> Chunk:
         start_dts=None if from_start or dts == NO_TIMESTAMP else dts,
         start_size=None if from_start else size,
         exact=index.facts.exact,
+        is_last=last == len(index),
     )
