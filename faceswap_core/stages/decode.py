@@ -189,7 +189,7 @@ def check_source(video: FileRef) -> None:
         raise MediaError(f"video {path} was changed or removed while the job ran: put it back, or start again")
 
 
-def chunk_of(workspace: Workspace, frames: ManifestRef) -> tuple[Chunk, StreamFacts]:
+def published_chunk(workspace: Workspace, frames: ManifestRef) -> tuple[Chunk, StreamFacts]:
     """What reading a published chunk again needs."""
     facts = manifest.metadata(workspace, frames, FRAMES)
     pts = manifest.load(workspace, frames, FRAMES, ["pts"]).column("pts").to_pylist()
@@ -203,7 +203,7 @@ def read_frames(workspace: Workspace, video: FileRef, frames: ManifestRef) -> It
         MediaError: the video's bytes are not those that were checked.
     """
     check_source(video)
-    chunk, _ = chunk_of(workspace, frames)
+    chunk, _ = published_chunk(workspace, frames)
     if manifest.metadata(workspace, frames, FRAMES)["source_sha256"] != video["sha256"]:
         raise MediaError(f"video {video['path']} is not the one that was decoded before: start again with that one")
     return read_chunk(video["path"], chunk)

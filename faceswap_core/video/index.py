@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -147,7 +148,7 @@ class _Packets:
 
 def _scan(packets: Iterator[_VideoPacket], codec: str, extradata: bytes | None) -> tuple[_Packets, str]:
     """All shown packets, and what stopped the demuxer ('' at a regular end)."""
-    rows: list[tuple[int, int, int, int, int]] = []
+    numbers = array("q")  # five a packet: pts, dts, duration, size, order
     classes: list[str] = []
     stop = ""
     try:
@@ -157,16 +158,12 @@ def _scan(packets: Iterator[_VideoPacket], codec: str, extradata: bytes | None) 
                 continue
             pts, dts = packet.pts, packet.dts
             pts, dts = NO_TIMESTAMP if pts is None else pts, NO_TIMESTAMP if dts is None else dts
-            rows.append((pts, dts, packet.duration or 0, size, order))
+            numbers.extend((pts, dts, packet.duration or 0, size, order))
             classes.append(key_class(codec, extradata, bytes(packet)) if packet.is_keyframe else "")
     except av.FFmpegError as error:
-        stop = f"reading stopped after {len(rows)} frames: {error}"
-    return _columns(rows, classes), stop
-
-
-def _columns(rows: list[tuple[int, int, int, int, int]], classes: list[str]) -> _Packets:
-    pts, dts, duration, size, order = np.array(rows, np.int64).reshape(-1, 5).T
-    return _Packets(pts, dts, duration, size, order, np.array(classes, dtype="<U7"))
+        stop = f"reading stopped after {len(classes)} frames: {error}"
+    pts_column, dts_column, duration, sizes, orders = np.array(numbers, np.int64).reshape(-1, 5).T
+    return _Packets(pts_column, dts_column, duration, sizes, orders, np.array(classes, dtype="<U7")), stop
 
 
 def _ticks_per_frame(facts: StreamFacts) -> int:
