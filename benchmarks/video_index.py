@@ -135,6 +135,7 @@ def measure(path: Path, folder: Path, repeats: int) -> Iterator[dict[str, object
         "holds": speed >= MIN_FRAMES_PER_SECOND,
         "per_processor_second": round(frames / cpu),
         "floor_demux": round(floor),
+        "of_floor": round(speed / floor, 2),
         **facts,
     }
     yield {
