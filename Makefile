@@ -32,6 +32,7 @@ check: install
 	$(BIN)/lint-imports
 
 bench: install
+	$(BIN)/python -m benchmarks.video_index
 	$(BIN)/python -m benchmarks.swap_error
 
 clean:

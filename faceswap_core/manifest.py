@@ -48,6 +48,33 @@ def publish(
     return ManifestRef(path=ref["path"], sha256=ref["sha256"], rows=count, schema=schema_name(schema))
 
 
+def publish_table(
+    workspace: Workspace, folder: str, name: str, table: pa.Table, metadata: Mapping[str, str] | None = None
+) -> ManifestRef:
+    """Write a table without images, whole and small: integers are stored as differences.
+
+    Args:
+        workspace: where to publish.
+        folder: the stage's folder.
+        name: what the file is about, such as ``packets``.
+        table: its schema is one of ``schemas``.
+        metadata: further text for the schema's metadata.
+    """
+    full = table.replace_schema_metadata({**(table.schema.metadata or {}), **(metadata or {})})
+    integers = [field.name for field in full.schema if pa.types.is_integer(field.type)]
+    others = [field.name for field in full.schema if field.name not in integers]
+    with workspace.scratch(".parquet") as temporary:
+        pq.write_table(
+            full,
+            temporary,
+            compression="zstd",
+            use_dictionary=others,
+            column_encoding=dict.fromkeys(integers, "DELTA_BINARY_PACKED"),
+        )
+        ref = workspace.publish_file(folder, name, temporary)
+    return ManifestRef(path=ref["path"], sha256=ref["sha256"], rows=len(full), schema=schema_name(table.schema))
+
+
 def _groups(rows: Iterable[Row]) -> Iterator[list[Row]]:
     group: list[Row] = []
     for row in rows:

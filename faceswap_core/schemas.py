@@ -40,6 +40,21 @@ TRUTH = _schema(
 )
 """What a rendered actor's clip truly shows, one row a frame."""
 
+PACKETS = _schema(
+    "packets",
+    1,
+    [
+        ("pts", pa.int64()),
+        ("duration", pa.int64()),
+        ("key_class", pa.string()),
+        ("packet_dts", pa.int64()),  # null: the file does not say
+        ("packet_size", pa.int64()),  # bytes
+        ("packet_order", pa.int64()),  # ordinal in the file
+        ("chunk_index", pa.int32()),
+    ],
+)
+"""The packets of a whole video, the n-th row that of frame n; stream facts in the metadata."""
+
 FRAMES = _schema(
     "frames",
     1,

@@ -71,7 +71,7 @@ def _planned(job: JobSettings, wanted: Mapping[Path, str]) -> list[_Work]:
     plans = gather([plan_video.submit(str(job.workspace), video, job.decode) for video in videos])
     for plan in plans:
         for stage in (layout.FRAMES, layout.DETECTIONS, layout.TRACKS, layout.ALIGNED):
-            progress.expect(stage, plan["frames"])
+            progress.expect(stage, plan["rows"])
     return [_Work(v, subject, p) for v, subject, p in zip(videos, wanted.values(), plans, strict=True)]
 
 
@@ -118,7 +118,7 @@ def _track(job: JobSettings, work: _Work) -> None:
     tracking = track_faces.submit(str(job.workspace), work.frames, found, work.subject, job.track)
     (work.tracks,) = gather(
         [tracking],
-        lambda _i, _r: progress.finished(layout.TRACKS, part_name(work.video, 0), work.plan["frames"]),
+        lambda _i, _r: progress.finished(layout.TRACKS, part_name(work.video, 0), work.plan["rows"]),
     )
 
 

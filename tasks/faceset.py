@@ -13,7 +13,7 @@ from tasks import progress
 from tasks.options import detector_digests, stage_task
 
 
-@stage_task("plan-video")
+@stage_task("plan-video", version=2)
 def plan_video(workspace: str, video: FileRef, settings: DecodeSettings) -> VideoPlan:
     """Index a video and cut it into chunks."""
     return decode.plan_video(Workspace(workspace), video, settings)

@@ -23,7 +23,7 @@ from faceswap_core.faces.geometry import (
 from faceswap_core.faces.masks import face_mask
 from faceswap_core.manifest import Row
 from faceswap_core.schemas import ALIGNED, MASKS, TRACKS
-from faceswap_core.stages.decode import chunk_of, read_frames
+from faceswap_core.stages.decode import published_chunk, read_frames
 from faceswap_core.stages.images import pack
 from faceswap_core.storage import Workspace
 from faceswap_core.threads import cap_threads
@@ -54,7 +54,7 @@ def align_landmarks(
     is the one its patch is pasted with.
     """
     cap_threads(1)
-    chunk, _ = chunk_of(workspace, frames)
+    chunk, _ = published_chunk(workspace, frames)
     faces: dict[int, list[Row]] = defaultdict(list)
     for row in manifest.stream(workspace, tracks, TRACKS):
         if row["subject"] is not None:

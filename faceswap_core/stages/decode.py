@@ -7,17 +7,18 @@ import logging
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypedDict
 
 import cv2
 import numpy as np
+import pyarrow as pa
 
 from faceswap_core import layout, manifest
 from faceswap_core.config import DecodeSettings
 from faceswap_core.errors import MediaError
-from faceswap_core.schemas import FRAMES
+from faceswap_core.schemas import FRAMES, PACKETS
 from faceswap_core.storage import Workspace, file_ref, sha256_file
-from faceswap_core.types import F32, FileRef, ManifestRef, Progress, no_progress
+from faceswap_core.types import F32, I64, FileRef, ManifestRef, Progress, no_progress
+from faceswap_core.video.chunks import NO_TIMESTAMP, cut_chunk
 from faceswap_core.video.facts import StreamFacts
 from faceswap_core.video.index import Chunk, FrameIndex, build_index, plan_chunks
 from faceswap_core.video.planes import plane_bytes, thumbnail
@@ -28,17 +29,9 @@ _log = logging.getLogger(__name__)
 THUMBNAIL_WH = (64, 36)
 
 
-class VideoPlan(TypedDict):
-    """How one video is cut into chunks."""
+class VideoPlan(ManifestRef):
+    """How one video is cut into chunks: its PACKETS, one row a frame."""
 
-    path: str
-    """Path of the plan (JSON), relative to the workspace."""
-    sha256: str
-    """Digest of the plan's bytes."""
-    size: int
-    """Length in bytes."""
-    frames: int
-    """Frames of the video."""
     chunks: int
     """Chunks of the video."""
 
@@ -67,9 +60,8 @@ def plan_video(workspace: Workspace, video: FileRef, settings: DecodeSettings) -
             f"({settings.max_pixels}): raise it if you trust the file"
         )
     chunks = plan_chunks(index, settings.chunk_frames or default_chunk_frames(len(index)))
-    plan = {"facts": index.facts.to_json(), "chunks": [_chunk_json(chunk, index) for chunk in chunks]}
-    ref = workspace.publish_bytes(layout.FRAMES, "plan", ".json", json.dumps(plan).encode())
-    return VideoPlan(**ref, frames=len(index), chunks=len(chunks))
+    ref = publish_packets(workspace, index, chunks)
+    return VideoPlan(**ref, chunks=len(chunks))
 
 
 def default_chunk_frames(frames: int) -> int:
@@ -77,13 +69,42 @@ def default_chunk_frames(frames: int) -> int:
     return min(max(frames // 300, 240), 3600)
 
 
-def _chunk_json(chunk: Chunk, index: FrameIndex) -> dict[str, object]:
-    span = slice(chunk.first_frame, chunk.last_frame)
-    return {
-        **vars(chunk),
-        "duration": index.duration[span].tolist(),
-        "key_class": index.key_class[span].tolist(),
+def publish_packets(workspace: Workspace, index: FrameIndex, chunks: list[Chunk]) -> ManifestRef:
+    """Publish the index of a video and which frames belong to which chunk, as PACKETS."""
+    columns = {
+        "pts": index.pts,
+        "duration": index.duration,
+        "key_class": pa.array(index.key_class.tolist(), pa.string()),
+        "packet_dts": pa.array(index.packet_dts, mask=index.packet_dts == NO_TIMESTAMP),
+        "packet_size": index.packet_size,
+        "packet_order": index.packet_order,
+        "chunk_index": np.repeat([c.chunk_index for c in chunks], [len(c.pts) for c in chunks]).astype(np.int32),
     }
+    table = pa.table(columns, schema=PACKETS)
+    return manifest.publish_table(workspace, layout.FRAMES, "packets", table, {"facts": index.facts.to_json()})
+
+
+def load_packets(workspace: Workspace, plan: VideoPlan) -> tuple[FrameIndex, I64]:
+    """The index of a planned video, and the chunk of each frame, (N,).
+
+    Raises:
+        ManifestError: the manifest is missing or was altered.
+    """
+    facts = StreamFacts.from_json(manifest.metadata(workspace, plan, PACKETS)["facts"])
+    table = manifest.load(workspace, plan, PACKETS)
+    columns = {name: table.column(name).to_numpy() for name in ("pts", "duration", "packet_size", "packet_order")}
+    index = FrameIndex(
+        facts=facts,
+        key_class=np.array(table.column("key_class").to_pylist(), dtype="<U7"),
+        packet_dts=table.column("packet_dts").fill_null(NO_TIMESTAMP).to_numpy(),
+        **columns,
+    )
+    return index, table.column("chunk_index").to_numpy().astype(np.int64)
+
+
+def _planned_chunk(index: FrameIndex, chunk_of_frame: I64, chunk_index: int) -> Chunk:
+    frames = np.flatnonzero(chunk_of_frame == chunk_index)
+    return cut_chunk(index, chunk_index, int(frames[0]), int(frames[-1]) + 1)
 
 
 def decode_frames(
@@ -95,21 +116,18 @@ def decode_frames(
         MediaError: a frame of the chunk cannot be decoded, or the file changed since it was planned.
     """
     check_source(video)
-    data = json.loads(workspace.path(plan["path"]).read_text())
-    entry = data["chunks"][chunk_index]
-    duration, key_class = entry.pop("duration"), entry.pop("key_class")
-    chunk = Chunk(**{**entry, "pts": tuple(entry["pts"])})
+    index, chunk_of_frame = load_packets(workspace, plan)
+    chunk = _planned_chunk(index, chunk_of_frame, chunk_index)
     first = last = None
     rows = []
     for frame in read_chunk(video["path"], chunk):
         small = thumbnail(frame.frame, THUMBNAIL_WH)
-        offset = frame.frame_index - chunk.first_frame
         rows.append(
             {
                 "frame_index": frame.frame_index,
                 "pts": frame.pts,
-                "duration": duration[offset],
-                "key_class": key_class[offset],
+                "duration": int(index.duration[frame.frame_index]),
+                "key_class": str(index.key_class[frame.frame_index]),
                 "chunk_index": chunk_index,
                 "corrupt": frame.corrupt,
                 "luma_mean": float(small.mean()),
@@ -120,10 +138,13 @@ def decode_frames(
         first, last = (small if first is None else first), small
         progress(len(rows), len(chunk.pts), "frames")
     metadata = {
-        "facts": data["facts"],
+        "facts": index.facts.to_json(),
         "source_sha256": video["sha256"],
         "chunk": json.dumps(
-            {k: entry[k] for k in ("chunk_index", "first_frame", "start_dts", "start_size", "exact", "is_last")}
+            {
+                k: getattr(chunk, k)
+                for k in ("chunk_index", "first_frame", "start_dts", "start_size", "exact", "is_last")
+            }
         ),
         "first_thumbnail": _thumbnail_text(first),
         "last_thumbnail": _thumbnail_text(last),
@@ -168,7 +189,7 @@ def check_source(video: FileRef) -> None:
         raise MediaError(f"video {path} was changed or removed while the job ran: put it back, or start again")
 
 
-def chunk_of(workspace: Workspace, frames: ManifestRef) -> tuple[Chunk, StreamFacts]:
+def published_chunk(workspace: Workspace, frames: ManifestRef) -> tuple[Chunk, StreamFacts]:
     """What reading a published chunk again needs."""
     facts = manifest.metadata(workspace, frames, FRAMES)
     pts = manifest.load(workspace, frames, FRAMES, ["pts"]).column("pts").to_pylist()
@@ -182,7 +203,7 @@ def read_frames(workspace: Workspace, video: FileRef, frames: ManifestRef) -> It
         MediaError: the video's bytes are not those that were checked.
     """
     check_source(video)
-    chunk, _ = chunk_of(workspace, frames)
+    chunk, _ = published_chunk(workspace, frames)
     if manifest.metadata(workspace, frames, FRAMES)["source_sha256"] != video["sha256"]:
         raise MediaError(f"video {video['path']} is not the one that was decoded before: start again with that one")
     return read_chunk(video["path"], chunk)

@@ -16,7 +16,7 @@ from faceswap_core.errors import ManifestError, MediaError
 from faceswap_core.faces.blend import BLENDERS, Rect, patch_rect, sharpened, soft_alpha
 from faceswap_core.manifest import Row
 from faceswap_core.schemas import CHUNKS, SMOOTHED
-from faceswap_core.stages.decode import chunk_of, read_frames
+from faceswap_core.stages.decode import published_chunk, read_frames
 from faceswap_core.stages.images import unpack
 from faceswap_core.storage import Workspace
 from faceswap_core.threads import cap_threads
@@ -39,7 +39,7 @@ def reencode_chunk(
     Frames without a patch go to the encoder as they were decoded; without ``smoothed`` that is all of them.
     """
     cap_threads(1)
-    chunk, facts = chunk_of(workspace, frames)
+    chunk, facts = published_chunk(workspace, frames)
     patches: dict[int, list[Row]] = defaultdict(list)
     for row in manifest.stream(workspace, smoothed, SMOOTHED, _COLUMNS) if smoothed else ():
         patches[row["frame_index"]].append(row)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,7 +31,7 @@ class Chunk:
     start_size: int | None = None
     """Bytes of that packet; None = decode from the beginning of the file."""
     exact: bool = True
-    """False where frames have no pts of their own: read linearly, counted."""
+    """False where frames have no pts of their own: the whole file is one chunk, its frames counted."""
     is_last: bool = False
     """True where no frame follows this chunk."""
 
@@ -44,8 +44,8 @@ class Chunk:
 def plan_chunks(index: FrameIndex, chunk_frames: int) -> list[Chunk]:
     """Cut a video into runs of at least ``chunk_frames`` frames; only the last may be shorter.
 
-    Cuts stand at keyframes after which nothing refers back (idr, open, key), so a file with one
-    keyframe is one chunk. Files without times are cut anywhere, as they are read linearly.
+    Cuts stand at keyframes after which nothing refers back (idr, open, key). A file with one keyframe
+    or without times is one chunk: it can only be read from its beginning, and so is decoded once.
 
     Raises:
         ValueError: ``chunk_frames`` is not positive.
@@ -57,15 +57,13 @@ def plan_chunks(index: FrameIndex, chunk_frames: int) -> list[Chunk]:
         if cut - starts[-1] >= chunk_frames:
             starts.append(cut)
     ends = [*starts[1:], len(index)]
-    chunks = [_chunk(index, n, a, b) for n, (a, b) in enumerate(zip(starts, ends, strict=True))]
-    chunks[-1] = replace(chunks[-1], is_last=True)
-    return chunks
+    return [cut_chunk(index, n, a, b) for n, (a, b) in enumerate(zip(starts, ends, strict=True))]
 
 
 def _cuts(index: FrameIndex) -> list[int]:
     """Frames at which a chunk may begin: a safe key that every packet before it precedes in time too."""
     if not index.facts.exact:
-        return list(range(1, len(index)))
+        return []
     decoding = np.argsort(index.packet_order)
     latest = np.maximum.accumulate(index.pts[decoding])
     first_in_time = np.zeros(len(index), bool)
@@ -74,9 +72,10 @@ def _cuts(index: FrameIndex) -> list[int]:
     return [int(i) for i in np.flatnonzero(safe) if i > 0]
 
 
-def _chunk(index: FrameIndex, number: int, first: int, last: int) -> Chunk:
+def cut_chunk(index: FrameIndex, number: int, first: int, last: int) -> Chunk:
+    """Chunk ``number``: the frames from ``first``, one of those at which a chunk may begin, to before ``last``."""
     dts, size = int(index.packet_dts[first]), int(index.packet_size[first])
-    from_start = number == 0 or not index.facts.exact
+    from_start = number == 0
     return Chunk(
         chunk_index=number,
         first_frame=first,
@@ -84,4 +83,5 @@ def _chunk(index: FrameIndex, number: int, first: int, last: int) -> Chunk:
         start_dts=None if from_start or dts == NO_TIMESTAMP else dts,
         start_size=None if from_start else size,
         exact=index.facts.exact,
+        is_last=last == len(index),
     )

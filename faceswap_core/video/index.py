@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
+from typing import TypeAlias
 
 import av
 import numpy as np
 import numpy.typing as npt
+from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -21,6 +25,7 @@ from faceswap_core.video.keyframes import key_class
 
 __all__ = ["Chunk", "FrameIndex", "build_index", "frame_seconds", "open_input", "plan_chunks"]
 
+_VideoPacket: TypeAlias = "av.Packet[VideoStream]"
 _PROBE_PACKETS = 500
 """Packets after which a stream without a decodable frame is given up."""
 
@@ -54,14 +59,17 @@ def build_index(path: str | Path) -> FrameIndex:
 
     Packets that an edit list hides are left out, and so are frames before the first keyframe of a
     recording that was cut in the middle (no decoder shows them; ``facts.why`` counts them). A file
-    whose frames lack a pts of their own (raw H.264, damaged streams) is decoded once to count them,
-    gets made-up increasing times and ``facts.exact`` False.
+    whose frames lack a pts of their own (raw H.264, B-frames in AVI, damaged streams) is decoded once to
+    count them, gets made-up increasing times and ``facts.exact`` False.
 
     Raises:
         MediaError: the file is unreadable, has no video stream, or no frame of it can be decoded.
     """
-    facts, first_pts = _probe(path)
-    packets, stop = _scan(path)
+    with open_input(path) as container:
+        facts, first_pts, rest = _probe(container, path)
+        if not facts.exact:
+            return _counted_index(path, facts)
+        packets, stop = _scan(rest, facts.codec, container.streams[facts.stream_index].codec_context.extradata)
     if not len(packets.pts):
         raise MediaError(f"{path}: the video stream holds no packets ({stop or 'empty'}); export it again")
     if stop:
@@ -87,25 +95,26 @@ def build_index(path: str | Path) -> FrameIndex:
     )
 
 
-def gather_stream_facts(path: str | Path) -> StreamFacts:
-    """Open a video, decode its first frame and state the facts of the stream.
-
-    Raises:
-        MediaError: as `build_index`.
-    """
-    return _probe(path)[0]
-
-
-def _probe(path: str | Path) -> tuple[StreamFacts, int | None]:
-    """Facts of the stream and the pts of the first frame that decodes."""
-    with open_input(path) as container:
-        stream = pick_video(container, path)
-        read_only(container, stream)
-        first = _first_frame(container.demux(stream), path)
-        return gather_facts(container, stream, first), first.pts
+def _probe(container: InputContainer, path: str | Path) -> tuple[StreamFacts, int | None, Iterator[_VideoPacket]]:
+    """Facts of the stream, the pts of the first frame that decodes, and the packets from the very first on."""
+    stream = pick_video(container, path)
+    read_only(container, stream)
+    packets = container.demux(stream)
+    head: list[_VideoPacket] = []
+    first = _first_frame(_kept(packets, head), path)
+    facts = gather_facts(container, stream, first)
+    if facts.container == "avi" and facts.codec in ("h264", "hevc") and stream.codec_context.has_b_frames:
+        facts = facts.limited("AVI holds no presentation times of reordered frames", exact=False)
+    return facts, first.pts, chain(head, packets)
 
 
-def _first_frame(packets: Iterator[av.Packet[VideoStream]], path: str | Path) -> VideoFrame:
+def _kept(packets: Iterator[_VideoPacket], head: list[_VideoPacket]) -> Iterator[_VideoPacket]:
+    for packet in packets:
+        head.append(packet)
+        yield packet
+
+
+def _first_frame(packets: Iterator[_VideoPacket], path: str | Path) -> VideoFrame:
     seen, fault = 0, "no frame came out of the decoder"
     try:
         for seen, packet in enumerate(packets, start=1):
@@ -137,30 +146,24 @@ class _Packets:
     key_class: npt.NDArray[np.str_]
 
 
-def _scan(path: str | Path) -> tuple[_Packets, str]:
+def _scan(packets: Iterator[_VideoPacket], codec: str, extradata: bytes | None) -> tuple[_Packets, str]:
     """All shown packets, and what stopped the demuxer ('' at a regular end)."""
-    rows: list[tuple[int, int, int, int, int]] = []
+    numbers = array("q")  # five a packet: pts, dts, duration, size, order
     classes: list[str] = []
     stop = ""
-    with open_input(path) as container:
-        stream = pick_video(container, path)
-        read_only(container, stream)
-        codec, extradata = stream.codec_context.codec.canonical_name, stream.codec_context.extradata
-        try:
-            for order, packet in enumerate(container.demux(stream)):
-                if packet.size == 0 or packet.is_discard:
-                    continue
-                times = _ticks(packet.pts), _ticks(packet.dts), packet.duration or 0
-                rows.append((*times, packet.size, order))
-                classes.append(key_class(codec, extradata, bytes(packet)) if packet.is_keyframe else "")
-        except av.FFmpegError as error:
-            stop = f"reading stopped after {len(rows)} frames: {error}"
-    pts, dts, duration, size, order_column = np.array(rows, np.int64).reshape(-1, 5).T
-    return _Packets(pts, dts, duration, size, order_column, np.array(classes, dtype="<U7")), stop
-
-
-def _ticks(value: int | None) -> int:
-    return NO_TIMESTAMP if value is None else value
+    try:
+        for order, packet in enumerate(packets):
+            size = packet.size
+            if size == 0 or packet.is_discard:
+                continue
+            pts, dts = packet.pts, packet.dts
+            pts, dts = NO_TIMESTAMP if pts is None else pts, NO_TIMESTAMP if dts is None else dts
+            numbers.extend((pts, dts, packet.duration or 0, size, order))
+            classes.append(key_class(codec, extradata, bytes(packet)) if packet.is_keyframe else "")
+    except av.FFmpegError as error:
+        stop = f"reading stopped after {len(classes)} frames: {error}"
+    pts_column, dts_column, duration, sizes, orders = np.array(numbers, np.int64).reshape(-1, 5).T
+    return _Packets(pts_column, dts_column, duration, sizes, orders, np.array(classes, dtype="<U7")), stop
 
 
 def _ticks_per_frame(facts: StreamFacts) -> int:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
+import clips
 import numpy as np
 import pytest
 
@@ -11,30 +12,8 @@ from faceswap_core.video.facts import StreamFacts
 from faceswap_core.video.index import build_index, open_input, plan_chunks
 from faceswap_core.video.reader import decode_linear
 
-TIMED = [
-    "b.mp4",
-    "b.mkv",
-    "b.ts",
-    "open.mp4",
-    "open.ts",
-    "refresh.mp4",
-    "vfr.mp4",
-    "vfr.mkv",
-    "rotated.mp4",
-    "hevc.mp4",
-    "vp9.mkv",
-    "one_key.mp4",
-]
 
-
-@pytest.mark.parametrize("name", TIMED)
-def test_index_holds_the_pts_that_the_decoder_shows(clip, name):
-    index = build_index(clip(name))
-    assert index.facts.exact
-    assert index.pts.tolist() == [frame.pts for frame in decode_linear(clip(name))]
-
-
-@pytest.mark.parametrize("name", TIMED)
+@pytest.mark.parametrize("name", clips.parameters())
 def test_durations_are_positive(clip, name):
     index = build_index(clip(name))
     assert (index.duration > 0).all()
@@ -99,10 +78,6 @@ def test_chunks_cover_every_frame_once(clip, name, chunk_frames):
 def test_chunks_begin_at_keyframes(clip):
     index = build_index(clip("b.mp4"))
     assert [c.first_frame for c in plan_chunks(index, 20)] == [0, 30]
-
-
-def test_file_with_one_keyframe_is_one_chunk(clip):
-    assert len(plan_chunks(build_index(clip("one_key.mp4")), 5)) == 1
 
 
 def test_chunk_frames_must_be_positive(clip):

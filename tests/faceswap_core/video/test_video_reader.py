@@ -10,39 +10,6 @@ from faceswap_core.errors import MediaError
 from faceswap_core.video.index import build_index, plan_chunks
 from faceswap_core.video.reader import decode_linear, read_chunk, to_rgb
 
-READ = [
-    "b.mp4",
-    "b.mkv",
-    "b.ts",
-    "open.mp4",
-    "open.ts",
-    "refresh.mp4",
-    "vfr.mp4",
-    "vfr.mkv",
-    "rotated.mp4",
-    "ten.mp4",
-    "c444.mp4",
-    "hevc.mp4",
-    "vp9.mkv",
-    "raw.h264",
-    "edit.mp4",
-    "interlaced.ts",
-    "mpeg4.mkv",
-]
-
-
-@pytest.mark.parametrize("name", READ)
-def test_chunkwise_decode_equals_linear_decode(clip, planes, name):
-    path = clip(name)
-    index = build_index(path)
-    linear = [planes(frame) for frame in decode_linear(path)]
-    chunks = plan_chunks(index, 8)
-    read = [f for chunk in chunks for f in read_chunk(path, chunk)]
-    assert [f.frame_index for f in read] == list(range(len(index)))
-    assert [f.pts for f in read] == index.pts.tolist()
-    for one, other in zip(linear, read, strict=True):
-        assert all(np.array_equal(a, b) for a, b in zip(one, planes(other.frame), strict=True))
-
 
 @pytest.mark.parametrize("name", ["b.mp4", "open.ts", "vfr.mkv"])
 def test_chunks_can_be_read_in_any_order_and_with_threads(clip, planes, name):
