@@ -18,13 +18,14 @@ from faceswap_core import manifest
 from faceswap_core.config import DetectSettings, RuntimeSettings
 from faceswap_core.faces.tracking import jitter
 from faceswap_core.manifest import Row
-from faceswap_core.schemas import CHUNKS, TRACKS, TRAIN_LOG
+from faceswap_core.schemas import CHUNKS, FRAMES, TRACKS, TRAIN_LOG
 from faceswap_core.stages.assemble import frame_states
-from faceswap_core.stages.decode import read_frames
+from faceswap_core.stages.decode import missing_frames, read_frames
 from faceswap_core.stages.weights import pick_device, read_facts
 from faceswap_core.storage import Workspace
 from faceswap_core.types import F64, I64, U8, FileRef, Json, ManifestRef
 from faceswap_core.video.colour import to_rgb
+from faceswap_core.video.facts import StreamFacts
 from faceswap_core.video.reader import decode_linear
 
 matplotlib.use("Agg")
@@ -48,6 +49,38 @@ def frame_counts(workspace: Workspace, tracks: Sequence[ManifestRef], chunks: Se
         "interpolated": len(interpolated),
         "reasons": dict(Counter(str(s["reason"]) for s in states if s["state"] != "swapped")),
     }
+
+
+def source_damage(workspace: Workspace, frames: Sequence[ManifestRef]) -> list[str]:
+    """Sentences on what is wrong with a source video; none for a whole one.
+
+    They name the frames that the file promises and that cannot be decoded, so that the output lacks them; those
+    that the decoder had to mend, so that they passed through; and what else its index says of it.
+    """
+    said = []
+    if missing := missing_frames(workspace, frames):
+        said.append(f"{len(missing)} frames cannot be decoded and are missing: {_ranges(missing)}")
+    corrupt = [
+        row["frame_index"]
+        for ref in frames
+        for row in manifest.stream(workspace, ref, FRAMES, ["frame_index", "corrupt"])
+        if row["corrupt"]
+    ]
+    if corrupt:
+        said.append(f"{len(corrupt)} damaged frames passed through: {_ranges(corrupt)}")
+    why = StreamFacts.from_json(manifest.metadata(workspace, frames[0], FRAMES)["facts"]).why if frames else ""
+    return [*said, *filter(None, [why])]
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Increasing numbers in words, such as ``3, 8-12``."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1] = [runs[-1][0], number]
+        else:
+            runs.append([number, number])
+    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
 
 
 def frames_in_state(workspace: Workspace, chunks: Sequence[ManifestRef], state: str) -> list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -49,7 +49,11 @@ class FrameIndex:
         return len(self.pts)
 
 
-def build_index(path: str | Path) -> FrameIndex:
+def _nothing() -> None:
+    pass
+
+
+def build_index(path: str | Path, *, alive: Callable[[], None] = _nothing) -> FrameIndex:
     """Index a video by reading its packets; only the first frame is decoded.
 
     Packets that an edit list hides are left out, and so are frames before the first keyframe of a
@@ -57,17 +61,21 @@ def build_index(path: str | Path) -> FrameIndex:
     whose frames lack a pts of their own (raw H.264, damaged streams) is decoded once to count them,
     gets made-up increasing times and ``facts.exact`` False.
 
+    Args:
+        path: the video.
+        alive: called for every packet read, so that a caller knows that the work goes on.
+
     Raises:
         MediaError: the file is unreadable, has no video stream, or no frame of it can be decoded.
     """
     facts, first_pts = _probe(path)
-    packets, stop = _scan(path)
+    packets, stop = _scan(path, alive)
     if not len(packets.pts):
         raise MediaError(f"{path}: the video stream holds no packets ({stop or 'empty'}); export it again")
     if stop:
         facts = facts.limited(stop, exact=True)
     if (packets.pts == NO_TIMESTAMP).any():
-        return _counted_index(path, facts.limited("frames without pts", exact=False))
+        return _counted_index(path, facts.limited("frames without pts", exact=False), alive)
     order = np.argsort(packets.pts, kind="stable")
     early = int(np.searchsorted(packets.pts[order], NO_TIMESTAMP if first_pts is None else first_pts))
     if early:
@@ -75,7 +83,7 @@ def build_index(path: str | Path) -> FrameIndex:
     order = order[early:]
     pts = packets.pts[order]
     if (np.diff(pts) == 0).any():
-        return _counted_index(path, facts.limited("several frames share one pts", exact=False))
+        return _counted_index(path, facts.limited("several frames share one pts", exact=False), alive)
     return FrameIndex(
         facts=facts,
         pts=pts,
@@ -117,6 +125,8 @@ def _first_frame(packets: Iterator[av.Packet[VideoStream]], path: str | Path) ->
                 return frames[0]
             if seen > _PROBE_PACKETS:
                 break
+    except MemoryError:
+        raise
     except av.FFmpegError as error:
         fault = str(error)
     raise MediaError(
@@ -137,7 +147,7 @@ class _Packets:
     key_class: npt.NDArray[np.str_]
 
 
-def _scan(path: str | Path) -> tuple[_Packets, str]:
+def _scan(path: str | Path, alive: Callable[[], None]) -> tuple[_Packets, str]:
     """All shown packets, and what stopped the demuxer ('' at a regular end)."""
     rows: list[tuple[int, int, int, int, int]] = []
     classes: list[str] = []
@@ -148,11 +158,14 @@ def _scan(path: str | Path) -> tuple[_Packets, str]:
         codec, extradata = stream.codec_context.codec.canonical_name, stream.codec_context.extradata
         try:
             for order, packet in enumerate(container.demux(stream)):
+                alive()
                 if packet.size == 0 or packet.is_discard:
                     continue
                 times = _ticks(packet.pts), _ticks(packet.dts), packet.duration or 0
                 rows.append((*times, packet.size, order))
                 classes.append(key_class(codec, extradata, bytes(packet)) if packet.is_keyframe else "")
+        except MemoryError:
+            raise
         except av.FFmpegError as error:
             stop = f"reading stopped after {len(rows)} frames: {error}"
     pts, dts, duration, size, order_column = np.array(rows, np.int64).reshape(-1, 5).T
@@ -174,12 +187,15 @@ def _fill_durations(duration: npt.NDArray[np.int64], pts: npt.NDArray[np.int64],
     return np.where(duration > 0, duration, np.append(steps, last)).astype(np.int64)
 
 
-def _counted_index(path: str | Path, facts: StreamFacts) -> FrameIndex:
+def _counted_index(path: str | Path, facts: StreamFacts, alive: Callable[[], None]) -> FrameIndex:
     """Index of a file without usable times: one linear decode counts its frames."""
     from faceswap_core.video.reader import decode_linear
 
     step = _ticks_per_frame(facts)
-    count = sum(1 for _ in decode_linear(path))
+    count = 0
+    for _ in decode_linear(path):
+        count += 1
+        alive()
     zeros = np.zeros(count, np.int64)
     return FrameIndex(
         facts=facts,
