@@ -97,6 +97,16 @@ def read_only(container: InputContainer, wanted: Stream) -> None:
             stream.discard = Discard.all
 
 
+def announced_seconds(path: str | Path) -> float | None:
+    """Length that a container announces, in seconds; None where it announces none.
+
+    Raises:
+        MediaError: as `open_input`.
+    """
+    with open_input(path) as container:
+        return container.duration / av.time_base if container.duration else None
+
+
 def to_the_damage(packets: Iterator[Packet]) -> Iterator[Packet]:
     """Packets of a demuxer; where it cannot read on, they end as at the end of the file."""
     try:

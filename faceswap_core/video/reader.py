@@ -89,13 +89,15 @@ def read_chunk(
 
 def _frames_by_pts(path: str | Path, chunk: Chunk, threads: int) -> Iterator[DecodedFrame]:
     wanted = {pts: chunk.first_frame + i for i, pts in enumerate(chunk.pts)}
-    late = 0
+    late, last = 0, chunk.pts[0] - 1
     with open_input(path) as container:
         packets = _start(container, path, chunk, threads)
         for frame in _decode(packets):
             number = wanted.pop(frame.pts, None) if frame.pts is not None else None
             if number is not None and frame.pts is not None:
-                yield DecodedFrame(number, frame.pts, frame, frame.is_corrupt)
+                if frame.pts > last:  # a decoder that lost its thread may give a frame behind its successor
+                    last = frame.pts
+                    yield DecodedFrame(number, frame.pts, frame, frame.is_corrupt)
             elif frame.pts is not None and frame.pts > chunk.pts[-1]:
                 late += 1
             if not wanted or late > _PATIENCE:

@@ -15,7 +15,9 @@ from av.audio.frame import AudioFrame
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 
-FORMATS = {".ts": "mpegts", ".mkv": "matroska", ".h264": "h264"}
+FORMATS = {
+    ".ts": "mpegts", ".mkv": "matroska", ".h264": "h264", ".mov": "mov", ".avi": "avi", ".webm": "webm", ".gif": "gif"
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,17 @@ RECIPES = {
             frames=40,
         ),
         Recipe("edit.mp4", params="keyint=15:bframes=3", pts=lambda n: 512 * (n - 20)),
+        Recipe("prores.mov", codec="prores_ks", pix_fmt="yuv422p10le", frames=24),
+        Recipe("mpeg4.avi", codec="mpeg4", options={"g": "12"}, time_base=Fraction(1, 30), pts=lambda n: n, frames=40),
+        Recipe(
+            "vp9.webm",
+            codec="libvpx-vp9",
+            options={"g": "15", "deadline": "realtime", "cpu-used": "8"},
+            time_base=Fraction(1, 1000),
+            pts=lambda n: n * 40,
+            frames=30,
+        ),
+        Recipe("loop.gif", codec="gif", pix_fmt="rgb8", time_base=Fraction(1, 100), pts=lambda n: n * 4, frames=24),
         Recipe("raw.h264", params="keyint=15:bframes=2", frames=40),
         Recipe(
             "subs.mkv",
