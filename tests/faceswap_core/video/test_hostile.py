@@ -211,12 +211,12 @@ def outcome_or_refusal(path: Path) -> str:
 @pytest.mark.parametrize(
     "case", [pytest.param(n, marks=[pytest.mark.release] if n >= FAST else []) for n in range(CASES)]
 )
-def test_damaged_file_is_refused_or_its_damage_is_named(case, clip, tmp_path, record_property):
+def test_damaged_file_is_refused_or_its_damage_is_named(case, clip, tmp_path):
     name = SOURCES[case % len(SOURCES)]
     path = tmp_path / f"damaged-{name}"
     path.write_bytes(damaged(clip(name).read_bytes(), case))
     began = time.monotonic()
-    record_property("outcome", f"{name} {outcome_or_refusal(path)}")
+    assert outcome_or_refusal(path)
     assert time.monotonic() - began < LONGEST_SECONDS
 
 
