@@ -81,6 +81,8 @@ def build_index(path: str | Path, *, alive: Callable[[], None] = _nothing) -> Fr
     if early:
         facts = facts.limited(f"{early} frames before the first decodable keyframe left out", exact=True)
     order = order[early:]
+    if not len(order):
+        raise MediaError(f"{path}: no packet belongs to a frame that decodes; the file is damaged: export it again")
     pts = packets.pts[order]
     if (np.diff(pts) == 0).any():
         return _counted_index(path, facts.limited("several frames share one pts", exact=False), alive)
@@ -196,6 +198,8 @@ def _counted_index(path: str | Path, facts: StreamFacts, alive: Callable[[], Non
     for _ in decode_linear(path):
         count += 1
         alive()
+    if not count:
+        raise MediaError(f"{path}: no frame decodes; the file is damaged: export it again")
     zeros = np.zeros(count, np.int64)
     return FrameIndex(
         facts=facts,
