@@ -62,6 +62,10 @@ class DecodeSettings(Branch):
     """Smallest length of a chunk in frames (it ends at a keyframe); by default clamp(frames / 300, 240, 3600)."""
     max_pixels: int = Field(default=8192 * 8192, ge=256)
     """Largest frame accepted, width times height in pixels."""
+    max_memory_mb: int = Field(default=4096, ge=512, le=1 << 20)
+    """Address space of the process that first reads a video, in MiB; the default suffices for 8K frames."""
+    max_seconds: float = Field(default=60.0, ge=1, le=86400)
+    """Processor time of that process without a further frame, in seconds; ten times as long on the clock."""
 
 
 class DetectSettings(Branch):

@@ -11,15 +11,13 @@ from faceswap_core.config_branch import Branch
 _SEED_AUGMENTATION: dict[str, Any] = {"rotation": 10.0, "zoom": 0.05, "shift": 0.05, "warp": 0.03125}
 
 TRAIN_PRESETS: dict[str, dict[str, Any]] = {
-    "draft": {"resolution": 64, "width": 16, "latent": 128, "batch": 8, "iterations": 1200, "learning_rate": 1e-3},
+    "draft": {"resolution": 64, "width": 16, "latent": 128, "batch": 8, "iterations": 1400, "learning_rate": 1e-3},
     "standard": {
         **{"resolution": 128, "width": 64, "latent": 512, "batch": 32, "iterations": 60_000, "learning_rate": 2e-4},
-        "steady_after": 45_000,
         **_SEED_AUGMENTATION,
     },
     "master": {
         **{"resolution": 256, "width": 128, "latent": 1024, "batch": 16, "iterations": 200_000, "learning_rate": 1e-4},
-        "steady_after": 150_000,
         **_SEED_AUGMENTATION,
     },
 }
@@ -41,7 +39,7 @@ class TrainSettings(Branch):
     """Length of the latent vector (1024 in the seeds)."""
     batch: int = Field(default=8, ge=2, le=1024)
     """Faces a side in one step."""
-    iterations: int = Field(default=1200, ge=1, le=100_000_000)
+    iterations: int = Field(default=1400, ge=1, le=100_000_000)
     """Steps in all; a higher number later goes on from the last step."""
     learning_rate: float = Field(default=1e-3, gt=0, le=1)
     """Step size of Adam."""
@@ -59,13 +57,11 @@ class TrainSettings(Branch):
     """Weight of the loss of the alpha head."""
     dropout: float = Field(default=0.3, ge=0, lt=0.9)
     """Share of the latent vector's entries set to zero in training, so that the swap does not overfit."""
-    steady_after: int = Field(default=900, ge=0)
-    """Steps after which dropout and the noise of batch statistics end, so that details sharpen."""
     validation_share: float = Field(default=0.1, ge=0, lt=0.9)
     """Share of each video, its last stretch of time, held out from training."""
     checkpoint_every: int = Field(default=500, ge=1)
     """Steps between checkpoints; at most so many are lost when a run is killed."""
-    rotation: float = Field(default=1.0, ge=0, le=45)
+    rotation: float = Field(default=1.5, ge=0, le=45)
     """Largest random turn in degrees."""
     zoom: float = Field(default=0.01, ge=0, le=0.5)
     """Largest random change of size."""
@@ -73,7 +69,7 @@ class TrainSettings(Branch):
     """Largest random shift as a share of the view's side."""
     flip: float = Field(default=0.4, ge=0, le=1)
     """Chance of a mirrored sample."""
-    warp: float = Field(default=0.003, ge=0, le=0.2)
+    warp: float = Field(default=0.005, ge=0, le=0.2)
     """Standard deviation of the 5x5 warp as a share of the view's side (5 px of 160 in the seeds)."""
     light: float = Field(default=0.1, ge=0, le=1)
     """Spread of a random shading across the view, in natural logarithms from centre to edge."""

@@ -33,8 +33,9 @@ def convert(job: JobSettings, plate: Faceset, weights: FileRef) -> Converted:
     """Swap, smooth, encode, assemble and verify."""
     workspace = str(job.workspace)
     chunks = _encoded_chunks(job, plate, weights)
-    (assembled,) = gather([assemble_video.submit(workspace, plate.video, chunks, str(job.output.video))])
-    checking = verify_video.submit(workspace, plate.video, assembled["video"], assembled["not_carried"])
+    output = str(job.output.video)
+    (assembled,) = gather([assemble_video.submit(workspace, plate.video, plate.frames, chunks, output)])
+    checking = verify_video.submit(workspace, plate.video, plate.frames, assembled["video"], assembled["not_carried"])
     return Converted(assembled, chunks, gather([checking])[0])
 
 

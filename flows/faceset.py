@@ -77,7 +77,7 @@ def _planned(job: JobSettings, wanted: Mapping[Path, str]) -> list[_Work]:
 
 def _submit_decoding(job: JobSettings, work: _Work) -> None:
     for i in range(work.plan["chunks"]):
-        work.decoding.append(decode_frames.submit(str(job.workspace), work.video, work.plan, i))
+        work.decoding.append(decode_frames.submit(str(job.workspace), work.video, work.plan, i, job.decode))
 
 
 def _submit_detection(job: JobSettings, work: _Work) -> None:

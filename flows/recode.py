@@ -10,7 +10,7 @@ from faceswap_core import layout
 from faceswap_core.config import BlendSettings
 from faceswap_core.config_recode import RecodeSettings
 from faceswap_core.stages.decode import video_ref
-from faceswap_core.stages.report import state_counts
+from faceswap_core.stages.report import source_damage, state_counts
 from faceswap_core.stages.verify import video_report
 from faceswap_core.storage import Workspace, atomic_path
 from faceswap_core.types import FileRef, Json, ManifestRef
@@ -51,26 +51,26 @@ def recode_video(settings: RecodeSettings) -> Json:
 
 def _recoded(settings: RecodeSettings, tally: Tally) -> Json:
     workspace, source = str(settings.workspace), video_ref(settings.video)
-    chunks = _encoded(settings, source)
-    (assembled,) = gather([assemble_video.submit(workspace, source, chunks, str(settings.output))])
-    checking = verify_video.submit(workspace, source, assembled["video"], assembled["not_carried"])
+    frames, chunks = _encoded(settings, source)
+    (assembled,) = gather([assemble_video.submit(workspace, source, frames, chunks, str(settings.output))])
+    checking = verify_video.submit(workspace, source, frames, assembled["video"], assembled["not_carried"])
     (checks,) = gather([checking])
     store = Workspace(settings.workspace)
     return {
-        "frames": state_counts(store, chunks),
+        "frames": state_counts(store, chunks) | {"source_damage": source_damage(store, source, frames)},
         "stages": tally.report(),
         "video": video_report(store, checks) | {"not_carried": assembled["not_carried"]},
         "environment": environment(settings.runtime),
     }
 
 
-def _encoded(settings: RecodeSettings, source: FileRef) -> list[ManifestRef]:
-    """CHUNKS; a chunk is encoded while later ones are decoded."""
+def _encoded(settings: RecodeSettings, source: FileRef) -> tuple[list[ManifestRef], list[ManifestRef]]:
+    """FRAMES and CHUNKS; a chunk is encoded while later ones are decoded."""
     workspace = str(settings.workspace)
     (plan,) = gather([plan_video.submit(workspace, source, settings.decode)])
     for stage in (layout.FRAMES, "reencode-chunk"):
-        progress.expect(stage, plan["frames"])
-    decoding = [decode_frames.submit(workspace, source, plan, i) for i in range(plan["chunks"])]
+        progress.expect(stage, plan["rows"])
+    decoding = [decode_frames.submit(workspace, source, plan, i, settings.decode) for i in range(plan["chunks"])]
     encoding = [
         reencode_chunk.submit(workspace, source, i, future, None, BlendSettings(), settings.encode, return_state=False)
         for i, future in enumerate(decoding)
@@ -80,4 +80,4 @@ def _encoded(settings: RecodeSettings, source: FileRef) -> list[ManifestRef]:
         progress.finished(layout.FRAMES, part_name(source, i), frames["rows"])
 
     frames = gather(decoding, decoded)
-    return gather(encoding, lambda i, _: progress.finished("reencode-chunk", str(i), frames[i]["rows"]))
+    return frames, gather(encoding, lambda i, _: progress.finished("reencode-chunk", str(i), frames[i]["rows"]))

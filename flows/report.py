@@ -70,6 +70,7 @@ def build_report(job: JobSettings, made: Made) -> Json:
         "environment": environment(job.runtime),
         "reasons": {} if made.truth else {"truth": "no ground truth"},
     }
+    report["frames"]["source_damage"] = figures.source_damage(workspace, made.plate.video, made.plate.frames)
     report["video"]["not_carried"] = made.converted.assembled["not_carried"]
     return report
 

@@ -63,12 +63,16 @@ def reencode_chunk(
 
 
 @stage_task("assemble-video", digests=encoder_digests)
-def assemble_video(workspace: str, plate: FileRef, chunks: list[ManifestRef], output: str) -> Assembled:
+def assemble_video(
+    workspace: str, plate: FileRef, frames: list[ManifestRef], chunks: list[ManifestRef], output: str
+) -> Assembled:
     """Join the chunks and copy what else the plate holds."""
-    return assemble.assemble_video(Workspace(workspace), plate, chunks, Path(output))
+    return assemble.assemble_video(Workspace(workspace), plate, frames, chunks, Path(output))
 
 
 @stage_task(layout.REPORTS)
-def verify_video(workspace: str, plate: FileRef, video: FileRef, not_carried: list[str]) -> ManifestRef:
+def verify_video(
+    workspace: str, plate: FileRef, frames: list[ManifestRef], video: FileRef, not_carried: list[str]
+) -> ManifestRef:
     """Compare the finished video with its plate."""
-    return verify.verify_video(Workspace(workspace), plate, video, not_carried)
+    return verify.verify_video(Workspace(workspace), plate, frames, video, not_carried)

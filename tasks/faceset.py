@@ -20,10 +20,12 @@ def plan_video(workspace: str, video: FileRef, settings: DecodeSettings) -> Vide
 
 
 @stage_task(layout.FRAMES, run_name="decode-frames-{chunk_index:04d}")
-def decode_frames(workspace: str, video: FileRef, plan: VideoPlan, chunk_index: int) -> ManifestRef:
+def decode_frames(
+    workspace: str, video: FileRef, plan: VideoPlan, chunk_index: int, limits: DecodeSettings
+) -> ManifestRef:
     """Decode one chunk once and check it."""
     tell = progress.of(layout.FRAMES, part_name(video, chunk_index))
-    return decode.decode_frames(Workspace(workspace), video, plan, chunk_index, tell)
+    return decode.decode_frames(Workspace(workspace), video, plan, chunk_index, limits, tell)
 
 
 @stage_task(layout.DETECTIONS, run_name="detect-faces-{chunk_index:04d}", digests=detector_digests)

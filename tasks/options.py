@@ -34,8 +34,8 @@ R = TypeVar("R")
 Digests = Callable[[Mapping[str, Any]], Json]
 """Arguments of a task -> what else its result depends on."""
 
-NEVER_COUNTED = frozenset({"workspace", "runtime", "progress"})
-"""Arguments that say where and how fast, never what."""
+NEVER_COUNTED = frozenset({"workspace", "runtime", "limits", "progress"})
+"""Arguments that say where, how fast and how far at most, never what."""
 _RETRY_DELAYS_SECONDS = [2.0, 5.0]
 _gpu_slots: dict[str, threading.Lock] = {}
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from faceswap_core.models import MODELS, Original
 from faceswap_core.models.blocks import channels_last
@@ -51,8 +51,6 @@ class Recipe:
     """Centre x, y and reach of each feature, as shares of the view's side."""
     alpha_weight: float
     """Weight of the alpha head's loss."""
-    steady_after: int
-    """Steps after which neither dropout nor the noise of batch statistics disturbs the latent vectors."""
     seed: int
     """Seed of the initial weights."""
     color_mean: tuple[float, float, float]
@@ -127,9 +125,7 @@ class Trainer:
         half = self.recipe.precision == "bf16"
         inputs = [t.to(self.device, memory_format=torch.channels_last) for t in (batch.input_a, batch.input_b)]
         targets = [t.to(self.device) for t in (batch.target_a, batch.target_b)]
-        steady = self.step >= self.recipe.steady_after
-        self.network.encoder.norm.steady = steady
-        keep = None if steady or batch.keep is None else batch.keep.to(self.device)
+        keep = None if batch.keep is None else batch.keep.to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             made = self.network.reconstruct(inputs[0], inputs[1], keep)
         recipe = self.recipe
@@ -151,22 +147,15 @@ class Trainer:
         pairs = list(zip(self.ema.parameters(), self.network.parameters(), strict=True))
         torch._foreach_lerp_([e for e, _ in pairs], [p.detach() for _, p in pairs], 1 - decay)
 
-    @torch.no_grad()
     def settle(self, sampler: Sampler) -> None:
         """Measure the latent statistics of each side anew under the averaged weights.
 
         Those gathered along the way belong to weights that were left behind (Izmailov et al. 2018, section 3.2).
         """
-        norms = [module for module in self.ema.modules() if isinstance(module, nn.BatchNorm1d)]
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None  # a plain mean over all batches
-            norm.train()
-        for number in range(_SETTLING_BATCHES):
-            batch = sampler.draw(_SETTLING_STEP + number)
-            self.ema.reconstruct(batch.input_a.to(self.device), batch.input_b.to(self.device))
-        for norm in norms:
-            norm.eval()
+        batches = [sampler.draw(_SETTLING_STEP + number) for number in range(_SETTLING_BATCHES)]
+        self.ema.settle(
+            [batch.input_a.to(self.device) for batch in batches], [batch.input_b.to(self.device) for batch in batches]
+        )
 
     @torch.no_grad()
     def validate(self, views: Tensor, side: int) -> float | None:

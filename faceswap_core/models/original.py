@@ -6,7 +6,8 @@ Source: seeds 002 (Oldpan's PyTorch code) and 004 (the first deepfakes code); at
 Ours beside the seeds: an alpha channel trained on the face mask; inputs centred; and a latent vector that is
 normalised for each person apart, so that both people fill the same region of the latent space and a decoder
 meets there what it was trained on. Without it the swap keeps features of the plate's person (glasses, a bare
-chin) although the reconstruction improves.
+chin) although the reconstruction improves. At the swap a bridge, measured at the end of training, also brings the
+correlations of one person's latent vectors to those of the other.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from faceswap_core.models.blocks import Down, SideNorm, Up, initialize
+from faceswap_core.models.blocks import Down, SideNorm, Up, bridge_between, initialize
 
 
 class Encoder(nn.Module):
@@ -36,18 +37,27 @@ class Encoder(nn.Module):
         self.unflatten = nn.Unflatten(1, (channels[-1], side, side))
         self.up = Up(channels[-1], width * 4)
 
-    def forward(self, x: Tensor, sides: Sequence[int], keep: Tensor | None = None) -> Tensor:
+    def squeezed(self, x: Tensor) -> Tensor:
+        """Latent vectors (N, latent) of centred views, before they are normalised."""
+        out: Tensor = self.squeeze(self.down(x).flatten(1))  # (N, 3, R, R) -> (N, 8W, 4, 4) -> (N, latent)
+        return out
+
+    def forward(
+        self, x: Tensor, sides: Sequence[int], keep: Tensor | None = None, bridge: Tensor | None = None
+    ) -> Tensor:
         """Encode views.
 
         Args:
             x: (N, 3, R, R) centred views.
             sides: the person of each equal part of the batch, in order.
             keep: (N, latent) factors on the latent vectors, for dropout; None leaves them.
+            bridge: (latent, latent) map z -> z @ bridge to the other person's region; None leaves them.
         """
-        x = self.down(x)  # (N, 3, R, R) -> (N, 8W, 4, 4)
-        z = self.norm(self.squeeze(x.flatten(1)), sides)  # (N, 128W) -> (N, latent)
+        z = self.norm(self.squeezed(x), sides)
         if keep is not None:
             z = z * keep
+        if bridge is not None:
+            z = z @ bridge
         out: Tensor = self.up(self.unflatten(self.expand(z)))  # -> (N, 8W, 4, 4) -> (N, 4W, 8, 8)
         return out
 
@@ -74,6 +84,7 @@ class Original(nn.Module):
 
     center: Tensor
     spread: Tensor
+    bridges: Tensor
 
     def __init__(self, *, resolution: int, width: int, latent: int) -> None:
         """Build the network.
@@ -88,6 +99,7 @@ class Original(nn.Module):
         self.decoders = nn.ModuleList([Decoder(resolution, width), Decoder(resolution, width)])
         self.register_buffer("center", torch.full((1, 3, 1, 1), 0.5))
         self.register_buffer("spread", torch.full((1, 3, 1, 1), 0.25))
+        self.register_buffer("bridges", torch.eye(latent).repeat(2, 1, 1))
         initialize(self)
 
     def set_colors(self, mean: Sequence[float], std: Sequence[float]) -> None:
@@ -106,9 +118,25 @@ class Original(nn.Module):
         Returns:
             (N, 4, R, R) RGBA 0..1.
         """
-        features = self.encoder((x - self.center) / self.spread, [source])
+        bridge = None if source == target else self.bridges[source]
+        features = self.encoder((x - self.center) / self.spread, [source], bridge=bridge)
         out: Tensor = self.decoders[target](features)
         return out
+
+    @torch.no_grad()
+    def settle(self, a: Sequence[Tensor], b: Sequence[Tensor]) -> None:
+        """Measure each side's latent statistics anew, and from them the bridges between the sides.
+
+        Args:
+            a: batches (N, 3, R, R) 0..1 of A.
+            b: batches of B.
+        """
+        latents = []
+        for side, batches in enumerate((a, b)):
+            raw = torch.cat([self.encoder.squeezed((x - self.center) / self.spread) for x in batches])
+            latents.append(self.encoder.norm.settle(raw.float(), side))
+        for side in (0, 1):
+            self.bridges[side].copy_(bridge_between(latents[side], latents[1 - side]))
 
     def reconstruct(self, a: Tensor, b: Tensor, keep: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """D_A(E(a)) and D_B(E(b)) with one pass of the encoder; as many views on either side."""

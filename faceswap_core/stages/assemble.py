@@ -10,11 +10,10 @@ from typing import TypedDict
 from faceswap_core import manifest
 from faceswap_core.errors import ManifestError
 from faceswap_core.schemas import CHUNKS
-from faceswap_core.stages.decode import check_source
+from faceswap_core.stages.decode import check_source, decoded_index
 from faceswap_core.storage import Workspace, disk_full_as_ours, file_ref
 from faceswap_core.types import FileRef, ManifestRef
 from faceswap_core.video.assemble import assemble
-from faceswap_core.video.index import build_index
 
 _log = logging.getLogger(__name__)
 
@@ -28,11 +27,25 @@ class Assembled(TypedDict):
     """Streams of the plate that the output's container cannot hold."""
 
 
-def assemble_video(workspace: Workspace, plate: FileRef, chunks: Sequence[ManifestRef], output: Path) -> Assembled:
+def assemble_video(
+    workspace: Workspace,
+    plate: FileRef,
+    frames: Sequence[ManifestRef],
+    chunks: Sequence[ManifestRef],
+    output: Path,
+) -> Assembled:
     """Join the encoded chunks and copy sound, subtitles, chapters and tags of the plate.
+
+    Args:
+        workspace: where manifests are.
+        plate: the source.
+        frames: FRAMES of every chunk of the plate, in order.
+        chunks: CHUNKS, in order.
+        output: the file to write.
 
     Raises:
         ManifestError: a chunk is missing or was altered.
+        MediaError: the plate changed, or no frame of it was decoded.
     """
     check_source(plate)
     parts: list[Path] = []
@@ -43,7 +56,7 @@ def assemble_video(workspace: Workspace, plate: FileRef, chunks: Sequence[Manife
             parts.append(workspace.path(row["path"]))
     with disk_full_as_ours(output):
         output.parent.mkdir(parents=True, exist_ok=True)
-    report = assemble(plate["path"], parts, output, build_index(plate["path"]))
+    report = assemble(plate["path"], parts, output, decoded_index(workspace, frames))
     _log.info("assembled %d frames to %s", report.frames, output)
     return Assembled(video=file_ref(output), not_carried=list(report.not_carried))
 

@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import json
 import logging
-import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-import cv2
 import numpy as np
 import pyarrow as pa
 
 from faceswap_core import layout, manifest
 from faceswap_core.config import DecodeSettings
 from faceswap_core.errors import MediaError
+from faceswap_core.manifest import Row
 from faceswap_core.schemas import FRAMES, PACKETS
 from faceswap_core.storage import Workspace, file_ref, sha256_file
-from faceswap_core.types import F32, I64, FileRef, ManifestRef, Progress, no_progress
+from faceswap_core.types import I64, FileRef, Json, ManifestRef, Progress, no_progress
+from faceswap_core.video.checked import decode_unchecked, index_unchecked
 from faceswap_core.video.chunks import NO_TIMESTAMP, cut_chunk
 from faceswap_core.video.facts import StreamFacts
-from faceswap_core.video.index import Chunk, FrameIndex, build_index, plan_chunks
-from faceswap_core.video.planes import plane_bytes, thumbnail
+from faceswap_core.video.index import Chunk, FrameIndex, plan_chunks
 from faceswap_core.video.reader import DecodedFrame, read_chunk
+from faceswap_core.video.sandbox import Limits
 
 _log = logging.getLogger(__name__)
 
-THUMBNAIL_WH = (64, 36)
+_DEFAULTS = DecodeSettings()
 
 
 class VideoPlan(ManifestRef):
@@ -51,9 +52,10 @@ def plan_video(workspace: Workspace, video: FileRef, settings: DecodeSettings) -
     """Index a video and cut it into chunks.
 
     Raises:
-        MediaError: the file is no video, has no video stream, or a frame is larger than allowed.
+        MediaError: the file is no video, has no video stream, a frame is larger than allowed, or reading the file
+            hits a limit.
     """
-    index = build_index(video["path"])
+    index = index_unchecked(video["path"], limits=_limits(settings))
     if index.facts.width * index.facts.height > settings.max_pixels:
         raise MediaError(
             f"{video['path']}: frames of {index.facts.width}x{index.facts.height} px exceed decode.max_pixels "
@@ -108,35 +110,33 @@ def _planned_chunk(index: FrameIndex, chunk_of_frame: I64, chunk_index: int) -> 
 
 
 def decode_frames(
-    workspace: Workspace, video: FileRef, plan: VideoPlan, chunk_index: int, progress: Progress = no_progress
+    workspace: Workspace,
+    video: FileRef,
+    plan: VideoPlan,
+    chunk_index: int,
+    settings: DecodeSettings = _DEFAULTS,
+    progress: Progress = no_progress,
 ) -> ManifestRef:
     """Decode one chunk once, check it, and publish its frames.
 
+    Later stages know the frames that were decoded here and no others; ones that the plan names beside are written
+    down as missing.
+
     Raises:
-        MediaError: a frame of the chunk cannot be decoded, or the file changed since it was planned.
+        MediaError: the file cannot be decoded within the limits, or changed since it was planned.
     """
     check_source(video)
     index, chunk_of_frame = load_packets(workspace, plan)
     chunk = _planned_chunk(index, chunk_of_frame, chunk_index)
-    first = last = None
-    rows = []
-    for frame in read_chunk(video["path"], chunk):
-        small = thumbnail(frame.frame, THUMBNAIL_WH)
-        rows.append(
-            {
-                "frame_index": frame.frame_index,
-                "pts": frame.pts,
-                "duration": int(index.duration[frame.frame_index]),
-                "key_class": str(index.key_class[frame.frame_index]),
-                "chunk_index": chunk_index,
-                "corrupt": frame.corrupt,
-                "luma_mean": float(small.mean()),
-                "cut_score": None if last is None else cut_score(last, small),
-                "crc32": _crc32(frame),
-            }
-        )
-        first, last = (small if first is None else first), small
+    rows: list[Row] = []
+
+    def keep(frame: Json) -> None:
+        number = frame["frame_index"]
+        planned = {"duration": int(index.duration[number]), "key_class": str(index.key_class[number])}
+        rows.append({**frame, **planned, "chunk_index": chunk_index})
         progress(len(rows), len(chunk.pts), "frames")
+
+    found = decode_unchecked(video["path"], chunk, limits=_limits(settings), told=keep)
     metadata = {
         "facts": index.facts.to_json(),
         "source_sha256": video["sha256"],
@@ -146,36 +146,20 @@ def decode_frames(
                 for k in ("chunk_index", "first_frame", "start_dts", "start_size", "exact", "is_last")
             }
         ),
-        "first_thumbnail": _thumbnail_text(first),
-        "last_thumbnail": _thumbnail_text(last),
+        "first_thumbnail": found.first_thumbnail,
+        "last_thumbnail": found.last_thumbnail,
     }
+    if found.missing:
+        lost = [(number, chunk.pts[number - chunk.first_frame]) for number in found.missing]
+        metadata["missing"] = json.dumps(lost)
+        _log.warning("%s: %d frames of chunk %d cannot be decoded", video["path"], len(lost), chunk_index)
     _log.info("decoded %d frames of chunk %d", len(rows), chunk_index)
     name = layout.chunk_name("frames", chunk_index)
     return manifest.publish(workspace, layout.FRAMES, name, FRAMES, rows, metadata)
 
 
-def _crc32(frame: DecodedFrame) -> int:
-    crc = 0
-    for plane in plane_bytes(frame.frame):
-        crc = zlib.crc32(plane, crc)
-    return crc
-
-
-def _thumbnail_text(small: F32 | None) -> str:
-    return "" if small is None else np.round(small * 255).astype(np.uint8).tobytes().hex()
-
-
-def thumbnail_of(text: str) -> F32 | None:
-    """Inverse of the text in the manifest's metadata: luma 0..1, or None."""
-    if not text:
-        return None
-    small = np.frombuffer(bytes.fromhex(text), np.uint8).reshape(THUMBNAIL_WH[::-1])
-    return np.asarray(small / np.float32(255), np.float32)
-
-
-def cut_score(before: F32, now: F32) -> float:
-    """Mean absolute difference of two luma thumbnails, 0..1."""
-    return float(cv2.absdiff(before, now).mean())
+def _limits(settings: DecodeSettings) -> Limits:
+    return Limits(memory_mb=settings.max_memory_mb, seconds=settings.max_seconds)
 
 
 def check_source(video: FileRef) -> None:
@@ -190,20 +174,71 @@ def check_source(video: FileRef) -> None:
 
 
 def published_chunk(workspace: Workspace, frames: ManifestRef) -> tuple[Chunk, StreamFacts]:
-    """What reading a published chunk again needs."""
+    """What reading a published chunk again needs: the chunk as it was planned, missing frames included."""
     facts = manifest.metadata(workspace, frames, FRAMES)
-    pts = manifest.load(workspace, frames, FRAMES, ["pts"]).column("pts").to_pylist()
-    return Chunk(**json.loads(facts["chunk"]), pts=tuple(pts)), StreamFacts.from_json(facts["facts"])
+    table = manifest.load(workspace, frames, FRAMES, ["frame_index", "pts"])
+    times = dict(zip(table.column("frame_index").to_pylist(), table.column("pts").to_pylist(), strict=True))
+    times |= dict(_missing(facts))
+    pts = tuple(times[number] for number in sorted(times))
+    return Chunk(**json.loads(facts["chunk"]), pts=pts), StreamFacts.from_json(facts["facts"])
+
+
+def _missing(facts: Mapping[str, str]) -> list[tuple[int, int]]:
+    """frame_index and pts of the frames that were not decoded."""
+    return [(number, pts) for number, pts in json.loads(facts.get("missing", "[]"))]
+
+
+def missing_frames(workspace: Workspace, frames: Sequence[ManifestRef]) -> list[int]:
+    """frame_index of the frames that the index names and the decoder did not give, over all chunks."""
+    return [number for ref in frames for number, _ in _missing(manifest.metadata(workspace, ref, FRAMES))]
+
+
+def decoded_index(workspace: Workspace, frames: Sequence[ManifestRef]) -> FrameIndex:
+    """The frames that were really decoded, over all chunks: what the finished video must show.
+
+    Raises:
+        MediaError: there is none.
+    """
+    names = ["pts", "duration", "key_class"]
+    columns: dict[str, list[Any]] = {name: [] for name in names}
+    for ref in frames:
+        table = manifest.load(workspace, ref, FRAMES, names)
+        for name in names:
+            columns[name] += table.column(name).to_pylist()
+    count = len(columns["pts"])
+    if not count:
+        raise MediaError("no frame of the video was decoded; give another copy of it")
+    facts = manifest.metadata(workspace, frames[0], FRAMES)["facts"]
+    return FrameIndex(
+        facts=StreamFacts.from_json(facts),
+        pts=np.array(columns["pts"], np.int64),
+        duration=np.array(columns["duration"], np.int64),
+        key_class=np.array(columns["key_class"], dtype="<U7"),
+        packet_dts=np.full(count, NO_TIMESTAMP, np.int64),
+        packet_size=np.zeros(count, np.int64),
+        packet_order=np.arange(count, dtype=np.int64),
+    )
 
 
 def read_frames(workspace: Workspace, video: FileRef, frames: ManifestRef) -> Iterator[DecodedFrame]:
     """Decode the frames of a published chunk again.
 
     Raises:
-        MediaError: the video's bytes are not those that were checked.
+        MediaError: the video's bytes are not those that were checked, or give other frames than before.
     """
     check_source(video)
     chunk, _ = published_chunk(workspace, frames)
-    if manifest.metadata(workspace, frames, FRAMES)["source_sha256"] != video["sha256"]:
+    facts = manifest.metadata(workspace, frames, FRAMES)
+    if facts["source_sha256"] != video["sha256"]:
         raise MediaError(f"video {video['path']} is not the one that was decoded before: start again with that one")
-    return read_chunk(video["path"], chunk)
+    return _read_again(video, chunk, [number for number, _ in _missing(facts)])
+
+
+def _read_again(video: FileRef, chunk: Chunk, known_missing: list[int]) -> Iterator[DecodedFrame]:
+    missing: list[int] = []
+    yield from read_chunk(video["path"], chunk, missing=missing)
+    if missing != known_missing:
+        raise MediaError(
+            f"{video['path']}: frames {missing} of chunk {chunk.chunk_index} cannot be decoded, {known_missing} could "
+            "not before: the machine may be short of memory; run the same command again"
+        )

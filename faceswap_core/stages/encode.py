@@ -36,10 +36,14 @@ def reencode_chunk(
 ) -> ManifestRef:
     """Paste the patches of one chunk into the plate's frames and encode them.
 
-    Frames without a patch go to the encoder as they were decoded; without ``smoothed`` that is all of them.
+    Frames without a patch go to the encoder as they were decoded; without ``smoothed`` that is all of them. A chunk
+    of which no frame was decoded has no row.
     """
     cap_threads(1)
     chunk, facts = published_chunk(workspace, frames)
+    name = layout.chunk_name("chunk", chunk.chunk_index)
+    if not frames["rows"]:
+        return manifest.publish(workspace, layout.CHUNKS, name, CHUNKS, [])
     patches: dict[int, list[Row]] = defaultdict(list)
     for row in manifest.stream(workspace, smoothed, SMOOTHED, _COLUMNS) if smoothed else ():
         patches[row["frame_index"]].append(row)
@@ -56,7 +60,6 @@ def reencode_chunk(
 
     with workspace.scratch(".mp4") as temporary:
         encoded = encode_chunk(edited(), _spec(encode), facts, temporary)
-        name = layout.chunk_name("chunk", chunk.chunk_index)
         video = workspace.publish_file(layout.CHUNKS, name, temporary)
     row = {
         "chunk_index": chunk.chunk_index,

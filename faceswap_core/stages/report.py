@@ -18,13 +18,15 @@ from faceswap_core import manifest
 from faceswap_core.config import DetectSettings, RuntimeSettings
 from faceswap_core.faces.tracking import jitter
 from faceswap_core.manifest import Row
-from faceswap_core.schemas import CHUNKS, TRACKS, TRAIN_LOG
+from faceswap_core.schemas import CHUNKS, FRAMES, TRACKS, TRAIN_LOG
 from faceswap_core.stages.assemble import frame_states
-from faceswap_core.stages.decode import read_frames
+from faceswap_core.stages.decode import check_source, decoded_index, missing_frames, read_frames
 from faceswap_core.stages.weights import pick_device, read_facts
 from faceswap_core.storage import Workspace
 from faceswap_core.types import F64, I64, U8, FileRef, Json, ManifestRef
 from faceswap_core.video.colour import to_rgb
+from faceswap_core.video.container import announced_seconds
+from faceswap_core.video.index import FrameIndex
 from faceswap_core.video.reader import decode_linear
 
 matplotlib.use("Agg")
@@ -33,6 +35,8 @@ _WIDEST = 720
 """Columns of a picture in the report, at most."""
 _DEEPEST = 120
 """Frames decoded from a chunk's start to reach a picture, at most."""
+_SPARE_SECONDS = 0.5
+"""How much longer than its pictures a whole file may be: sound often is, a little."""
 _GREY = "#8a8f98"
 """Readable on white and on black."""
 
@@ -52,6 +56,55 @@ def state_counts(workspace: Workspace, chunks: Sequence[ManifestRef]) -> Json:
         **{state: counts[state] for state in ("swapped", "passed_through", "no_face", "failed")},
         "reasons": dict(Counter(str(s["reason"]) for s in states if s["state"] != "swapped")),
     }
+
+
+def source_damage(workspace: Workspace, video: FileRef, frames: Sequence[ManifestRef]) -> list[str]:
+    """Sentences on what is wrong with a source video; none for a whole one.
+
+    They name the frames that the file promises and that cannot be decoded, so that the output lacks them; those
+    that the decoder had to mend, so that they passed through; an end before the length that the file announces;
+    and what else its index says of it.
+
+    Raises:
+        MediaError: the video changed since it was decoded.
+    """
+    said = []
+    if missing := missing_frames(workspace, frames):
+        said.append(f"{len(missing)} frames cannot be decoded and are missing: {_ranges(missing)}")
+    corrupt = [
+        row["frame_index"]
+        for ref in frames
+        for row in manifest.stream(workspace, ref, FRAMES, ["frame_index", "corrupt"])
+        if row["corrupt"]
+    ]
+    if corrupt:
+        said.append(f"{len(corrupt)} damaged frames passed through: {_ranges(corrupt)}")
+    check_source(video)
+    index = decoded_index(workspace, frames)
+    return [*said, *filter(None, [_early_end(video, index), index.facts.why])]
+
+
+def _early_end(video: FileRef, index: FrameIndex) -> str:
+    """A sentence where the pictures end well before the length that the container announces."""
+    announced = announced_seconds(video["path"])
+    end = float((index.pts[-1] + index.duration[-1]) * index.facts.time_base)
+    reached = max(end, end - float(index.pts[0] * index.facts.time_base))
+    if announced is None or announced - reached <= _SPARE_SECONDS:
+        return ""
+    return (
+        f"the file announces {announced:.2f} s and its pictures end at {reached:.2f} s: it is cut off or has more sound"
+    )
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Increasing numbers in words, such as ``3, 8-12``."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1] = [runs[-1][0], number]
+        else:
+            runs.append([number, number])
+    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
 
 
 def frames_in_state(workspace: Workspace, chunks: Sequence[ManifestRef], state: str) -> list[int]:

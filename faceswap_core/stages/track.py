@@ -21,9 +21,10 @@ from faceswap_core.faces.tracking import (
 )
 from faceswap_core.manifest import Row
 from faceswap_core.schemas import DETECTIONS, FRAMES, TRACKS
-from faceswap_core.stages.decode import cut_score, thumbnail_of
 from faceswap_core.storage import Workspace
 from faceswap_core.types import F64, ManifestRef
+from faceswap_core.video.checked import thumbnail_of
+from faceswap_core.video.planes import cut_score
 
 
 def track_faces(
@@ -54,28 +55,30 @@ def track_faces(
     ]
     chosen = choose_subject(tracks, shots)
     rows = _rows_by_frame(tracks, chosen, subject)
-    refs, first = [], 0
+    refs = []
     for chunk_index, ref in enumerate(frames):
-        last = first + ref["rows"]
-        chunk_rows = (row for frame in range(first, last) for row in rows.get(frame, ()))
+        numbers = manifest.load(workspace, ref, FRAMES, ["frame_index"]).column("frame_index").to_pylist()
+        chunk_rows = (row for frame in numbers for row in rows.get(frame, ()))
         name = layout.chunk_name("tracks", chunk_index)
         refs.append(manifest.publish(workspace, layout.TRACKS, name, TRACKS, chunk_rows))
-        first = last
     return refs
 
 
 def cut_scores(workspace: Workspace, frames: Sequence[ManifestRef]) -> F64:
-    """Difference of every frame of a video to the one before, 0..1; 0 for the very first."""
+    """Difference of every frame of a video to the decoded one before, 0..1; 0 for the very first and missing ones."""
     scores: list[float] = []
     last = None
     for ref in frames:
         facts = manifest.metadata(workspace, ref, FRAMES)
-        column = manifest.load(workspace, ref, FRAMES, ["cut_score"]).column("cut_score").to_pylist()
+        table = manifest.load(workspace, ref, FRAMES, ["frame_index", "cut_score"])
+        numbers, column = (table.column(name).to_pylist() for name in ("frame_index", "cut_score"))
         first = thumbnail_of(facts["first_thumbnail"])
         if column:
             column[0] = 0.0 if last is None or first is None else cut_score(last, first)
-        scores += column
-        last = thumbnail_of(facts["last_thumbnail"])
+        for number, score in zip(numbers, column, strict=True):
+            scores += [0.0] * (number - len(scores))
+            scores.append(score)
+        last = thumbnail_of(facts["last_thumbnail"]) if column else last
     return np.array(scores, np.float64)
 
 

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from faceswap_core import layout, manifest
 from faceswap_core.schemas import REPORT
+from faceswap_core.stages.decode import check_source, decoded_index
 from faceswap_core.storage import Workspace
 from faceswap_core.types import FileRef, Json, ManifestRef
-from faceswap_core.video.index import build_index
 from faceswap_core.video.verify import verify_video as compare
 
 _SAMPLE = 16
 
 
-def verify_video(workspace: Workspace, plate: FileRef, video: FileRef, not_carried: list[str]) -> ManifestRef:
+def verify_video(
+    workspace: Workspace, plate: FileRef, frames: Sequence[ManifestRef], video: FileRef, not_carried: list[str]
+) -> ManifestRef:
     """Compare the finished video with its plate, packet by packet, and decode a sample of its frames.
+
+    The plate's frames are those that were decoded of it; what is missing of a damaged plate is missing in the video.
 
     Args:
         workspace: where manifests are.
         plate: the source.
+        frames: FRAMES of every chunk of the plate, in order.
         video: the finished video.
         not_carried: streams that the container could not hold, as assembly said.
+
+    Raises:
+        MediaError: one of the files cannot be read, or the plate changed.
     """
-    index = build_index(plate["path"])
+    check_source(plate)
+    index = decoded_index(workspace, frames)
     found = compare(video["path"], index, plate["path"], _SAMPLE)
     lost = list(found.not_carried)
     named = [name for name in lost if any(text.startswith(_stream(name)) for text in not_carried)]

@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 
 from faceswap_core.errors import MediaError
 from faceswap_core.video.carry import ITUNES_TAGS, OWN_TAGS, add_others, copy_tags
-from faceswap_core.video.container import open_input, pick_video
+from faceswap_core.video.container import open_input, pick_video, to_the_damage
 from faceswap_core.video.encoder import container_options
 from faceswap_core.video.facts import extradata_sha
 from faceswap_core.video.index import FrameIndex
@@ -189,7 +189,7 @@ def _video_packets(parts: Iterable[str | Path], video: VideoStream, timeline: _T
 
 
 def _copied_packets(source: InputContainer, copies: dict[int, Stream]) -> Iterator[_Packet]:
-    for packet in source.demux([source.streams[i] for i in copies]):
+    for packet in to_the_damage(source.demux([source.streams[i] for i in copies])):
         if packet.size and (packet.dts is not None or packet.pts is not None):
             if packet.dts is None:
                 packet.dts = packet.pts

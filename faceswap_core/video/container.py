@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import av
 from av.container import InputContainer
@@ -10,6 +13,9 @@ from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
 from faceswap_core.errors import MediaError
+
+_log = logging.getLogger(__name__)
+Packet = TypeVar("Packet")
 
 SAFE_FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,avi,flv,asf,ogg,mxf,gif,h264,hevc,av1,obu,"
@@ -37,6 +43,8 @@ def open_input(path: str | Path) -> InputContainer:
     options = {"protocol_whitelist": "file", "format_whitelist": SAFE_FORMATS}
     try:
         return av.open(f"file:{file}", "r", container_options=options, metadata_errors="replace")
+    except MemoryError:
+        raise
     except (av.FFmpegError, OSError, ValueError) as error:
         raise MediaError(f"{file}: not readable as video: {describe_content(file)} ({error})") from error
 
@@ -87,3 +95,23 @@ def read_only(container: InputContainer, wanted: Stream) -> None:
     for stream in container.streams:
         if stream.index != wanted.index:
             stream.discard = Discard.all
+
+
+def announced_seconds(path: str | Path) -> float | None:
+    """Length that a container announces, in seconds; None where it announces none.
+
+    Raises:
+        MediaError: as `open_input`.
+    """
+    with open_input(path) as container:
+        return container.duration / av.time_base if container.duration else None
+
+
+def to_the_damage(packets: Iterator[Packet]) -> Iterator[Packet]:
+    """Packets of a demuxer; where it cannot read on, they end as at the end of the file."""
+    try:
+        yield from packets
+    except MemoryError:
+        raise
+    except av.FFmpegError as error:
+        _log.warning("reading stopped: %s", error)

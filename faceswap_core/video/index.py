@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
@@ -54,7 +54,11 @@ class FrameIndex:
         return len(self.pts)
 
 
-def build_index(path: str | Path) -> FrameIndex:
+def _nothing() -> None:
+    pass
+
+
+def build_index(path: str | Path, *, alive: Callable[[], None] = _nothing) -> FrameIndex:
     """Index a video by reading its packets; only the first frame is decoded.
 
     Packets that an edit list hides are left out, and so are frames before the first keyframe of a
@@ -62,28 +66,35 @@ def build_index(path: str | Path) -> FrameIndex:
     whose frames lack a pts of their own (raw H.264, B-frames in AVI, damaged streams) is decoded once to
     count them, gets made-up increasing times and ``facts.exact`` False.
 
+    Args:
+        path: the video.
+        alive: called for every packet read, so that a caller knows that the work goes on.
+
     Raises:
         MediaError: the file is unreadable, has no video stream, or no frame of it can be decoded.
     """
     with open_input(path) as container:
         facts, first_pts, rest = _probe(container, path)
         if not facts.exact:
-            return _counted_index(path, facts)
-        packets, stop = _scan(rest, facts.codec, container.streams[facts.stream_index].codec_context.extradata)
+            return _counted_index(path, facts, alive)
+        extradata = container.streams[facts.stream_index].codec_context.extradata
+        packets, stop = _scan(rest, facts.codec, extradata, alive)
     if not len(packets.pts):
         raise MediaError(f"{path}: the video stream holds no packets ({stop or 'empty'}); export it again")
     if stop:
         facts = facts.limited(stop, exact=True)
     if (packets.pts == NO_TIMESTAMP).any():
-        return _counted_index(path, facts.limited("frames without pts", exact=False))
+        return _counted_index(path, facts.limited("frames without pts", exact=False), alive)
     order = np.argsort(packets.pts, kind="stable")
     early = int(np.searchsorted(packets.pts[order], NO_TIMESTAMP if first_pts is None else first_pts))
     if early:
         facts = facts.limited(f"{early} frames before the first decodable keyframe left out", exact=True)
     order = order[early:]
+    if not len(order):
+        raise MediaError(f"{path}: no packet belongs to a frame that decodes; the file is damaged: export it again")
     pts = packets.pts[order]
     if (np.diff(pts) == 0).any():
-        return _counted_index(path, facts.limited("several frames share one pts", exact=False))
+        return _counted_index(path, facts.limited("several frames share one pts", exact=False), alive)
     return FrameIndex(
         facts=facts,
         pts=pts,
@@ -126,6 +137,8 @@ def _first_frame(packets: Iterator[_VideoPacket], path: str | Path) -> VideoFram
                 return frames[0]
             if seen > _PROBE_PACKETS:
                 break
+    except MemoryError:
+        raise
     except av.FFmpegError as error:
         fault = str(error)
     raise MediaError(
@@ -146,13 +159,16 @@ class _Packets:
     key_class: npt.NDArray[np.str_]
 
 
-def _scan(packets: Iterator[_VideoPacket], codec: str, extradata: bytes | None) -> tuple[_Packets, str]:
+def _scan(
+    packets: Iterator[_VideoPacket], codec: str, extradata: bytes | None, alive: Callable[[], None]
+) -> tuple[_Packets, str]:
     """All shown packets, and what stopped the demuxer ('' at a regular end)."""
     numbers = array("q")  # five a packet: pts, dts, duration, size, order
     classes: list[str] = []
     stop = ""
     try:
         for order, packet in enumerate(packets):
+            alive()
             size = packet.size
             if size == 0 or packet.is_discard:
                 continue
@@ -160,6 +176,8 @@ def _scan(packets: Iterator[_VideoPacket], codec: str, extradata: bytes | None) 
             pts, dts = NO_TIMESTAMP if pts is None else pts, NO_TIMESTAMP if dts is None else dts
             numbers.extend((pts, dts, packet.duration or 0, size, order))
             classes.append(key_class(codec, extradata, bytes(packet)) if packet.is_keyframe else "")
+    except MemoryError:
+        raise
     except av.FFmpegError as error:
         stop = f"reading stopped after {len(classes)} frames: {error}"
     pts_column, dts_column, duration, sizes, orders = np.array(numbers, np.int64).reshape(-1, 5).T
@@ -177,12 +195,17 @@ def _fill_durations(duration: npt.NDArray[np.int64], pts: npt.NDArray[np.int64],
     return np.where(duration > 0, duration, np.append(steps, last)).astype(np.int64)
 
 
-def _counted_index(path: str | Path, facts: StreamFacts) -> FrameIndex:
+def _counted_index(path: str | Path, facts: StreamFacts, alive: Callable[[], None]) -> FrameIndex:
     """Index of a file without usable times: one linear decode counts its frames."""
     from faceswap_core.video.reader import decode_linear
 
     step = _ticks_per_frame(facts)
-    count = sum(1 for _ in decode_linear(path))
+    count = 0
+    for _ in decode_linear(path):
+        count += 1
+        alive()
+    if not count:
+        raise MediaError(f"{path}: no frame decodes; the file is damaged: export it again")
     zeros = np.zeros(count, np.int64)
     return FrameIndex(
         facts=facts,

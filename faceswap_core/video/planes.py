@@ -38,3 +38,8 @@ def thumbnail(frame: VideoFrame, size_wh: tuple[int, int]) -> F32:
 def _has_byte_luma(frame: VideoFrame) -> bool:
     name = frame.format.name
     return name.startswith(("yuv", "nv1", "gray")) and frame.format.components[0].bits == 8
+
+
+def cut_score(before: F32, now: F32) -> float:
+    """Mean absolute difference of two luma thumbnails, 0..1."""
+    return float(cv2.absdiff(before, now).mean())

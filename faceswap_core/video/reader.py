@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -43,48 +43,74 @@ class DecodedFrame:
     """True where the decoder concealed damage."""
 
 
-def read_chunk(path: str | Path, chunk: Chunk, *, threads: int = 1) -> Iterator[DecodedFrame]:
+def _nothing() -> None:
+    pass
+
+
+def read_chunk(
+    path: str | Path,
+    chunk: Chunk,
+    *,
+    threads: int = 1,
+    missing: list[int] | None = None,
+    alive: Callable[[], None] = _nothing,
+) -> Iterator[DecodedFrame]:
     """Decode the frames of one chunk, in presentation order.
 
     One thread gives the same pixels on every run even where the file is damaged; ask for more only
     where nothing depends on it. If the file ends early (a recording cut off), the last frames of the
     last chunk may be missing: that is logged, not raised.
 
+    Args:
+        path: the video.
+        chunk: which frames.
+        threads: threads of the decoder.
+        missing: where given, frame_index of every frame that was not decoded is put there at the end, and
+            none of them is an error.
+        alive: called for every frame that is decoded only to reach the chunk.
+
     Raises:
         MediaError: a frame of the chunk was not found or not decoded, or the picture size or pixel
             format changed within it.
     """
-    frames = _frames_by_pts(path, chunk, threads) if chunk.exact else _frames_by_count(path, chunk, threads)
-    missing = dict.fromkeys(chunk.pts)
+    frames = _frames_by_pts(path, chunk, threads) if chunk.exact else _frames_by_count(path, chunk, threads, alive)
+    awaited = dict.fromkeys(chunk.pts)
     shape: tuple[int, int, str] | None = None
     for decoded in frames:
         shape = _same_shape(path, decoded, shape)
-        del missing[decoded.pts]
+        del awaited[decoded.pts]
         yield decoded
-    if missing:
-        _report_missing(path, chunk, list(missing))
+    lost = [chunk.first_frame + i for i, pts in enumerate(chunk.pts) if pts in awaited]
+    if missing is not None:
+        missing += lost
+    elif lost:
+        _report_missing(path, chunk, lost)
 
 
 def _frames_by_pts(path: str | Path, chunk: Chunk, threads: int) -> Iterator[DecodedFrame]:
     wanted = {pts: chunk.first_frame + i for i, pts in enumerate(chunk.pts)}
-    late = 0
+    late, last = 0, chunk.pts[0] - 1
     with open_input(path) as container:
         packets = _start(container, path, chunk, threads)
         for frame in _decode(packets):
             number = wanted.pop(frame.pts, None) if frame.pts is not None else None
             if number is not None and frame.pts is not None:
-                yield DecodedFrame(number, frame.pts, frame, frame.is_corrupt)
+                if frame.pts > last:  # a decoder that lost its thread may give a frame behind its successor
+                    last = frame.pts
+                    yield DecodedFrame(number, frame.pts, frame, frame.is_corrupt)
             elif frame.pts is not None and frame.pts > chunk.pts[-1]:
                 late += 1
             if not wanted or late > _PATIENCE:
                 return
 
 
-def _frames_by_count(path: str | Path, chunk: Chunk, threads: int) -> Iterator[DecodedFrame]:
-    frames = islice(decode_linear(path, threads=threads), chunk.first_frame, chunk.last_frame)
-    for i, frame in enumerate(frames):
-        frame.pts = chunk.pts[i]
-        yield DecodedFrame(chunk.first_frame + i, chunk.pts[i], frame, frame.is_corrupt)
+def _frames_by_count(path: str | Path, chunk: Chunk, threads: int, alive: Callable[[], None]) -> Iterator[DecodedFrame]:
+    for number, frame in enumerate(islice(decode_linear(path, threads=threads), chunk.last_frame)):
+        if number < chunk.first_frame:
+            alive()
+            continue
+        frame.pts = chunk.pts[number - chunk.first_frame]
+        yield DecodedFrame(number, frame.pts, frame, frame.is_corrupt)
 
 
 def decode_linear(path: str | Path, *, threads: int = 1) -> Iterator[VideoFrame]:
@@ -111,6 +137,8 @@ def _decode(packets: Iterator[_VideoPacket]) -> Iterator[VideoFrame]:
             except av.error.InvalidDataError:
                 continue
             yield from frames
+    except MemoryError:
+        raise
     except av.FFmpegError as error:
         _log.warning("reading stopped: %s", error)
 
@@ -185,9 +213,8 @@ def _same_shape(path: str | Path, decoded: DecodedFrame, before: tuple[int, int,
     return shape
 
 
-def _report_missing(path: str | Path, chunk: Chunk, missing: list[int]) -> None:
+def _report_missing(path: str | Path, chunk: Chunk, lost: list[int]) -> None:
     """Raise for lost frames, except where only the end of the file is missing."""
-    lost = [chunk.first_frame + chunk.pts.index(pts) for pts in missing]
     shown = ", ".join(map(str, lost[:10])) + (f" ... ({len(lost)} in all)" if len(lost) > 10 else "")
     if chunk.is_last and lost[-1] == chunk.last_frame - 1 and len(lost) == lost[-1] - lost[0] + 1:
         _log.warning("%s: the file ends early; frames not decoded: %s", path, shown)

@@ -11,7 +11,7 @@ import av
 import numpy as np
 
 from faceswap_core.errors import MediaError
-from faceswap_core.video.container import open_input
+from faceswap_core.video.container import open_input, to_the_damage
 from faceswap_core.video.facts import StreamFacts, codec_of
 from faceswap_core.video.index import Chunk, FrameIndex, build_index, plan_chunks
 from faceswap_core.video.reader import read_chunk
@@ -121,7 +121,7 @@ def _tracks(path: str | Path, *, strip_adts: bool) -> list[_Track]:
         }
         if not streams:
             return []
-        for packet in container.demux(streams):
+        for packet in to_the_damage(container.demux(streams)):
             if packet.size and packet.pts is not None:  # priming included: not every container marks it
                 adts = strip_adts and codec_of(packet.stream) == "aac"
                 track = tracks[packet.stream_index]

@@ -32,6 +32,7 @@ def test_the_report_says_what_was_checked(first):
     assert report["frames"] == {
         **{"total": 40, "swapped": 0, "passed_through": 40, "no_face": 0, "failed": 0},
         "reasons": {"nothing to swap": 40},
+        "source_damage": [],
     }
     assert report["video"]["pts_equal"]
     assert report["video"]["streams_equal"]

@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from faceswap_core.models.blocks import SideNorm, shuffled
+from faceswap_core.models.blocks import SideNorm, bridge_between, shuffled
+from faceswap_core.models.original import Original
 
 
 @pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last])
@@ -20,20 +21,42 @@ class TestSideNorm:
             torch.testing.assert_close(part.mean(0), torch.zeros(4), atol=1e-5, rtol=0)
             torch.testing.assert_close(part.std(0, correction=0), torch.ones(4), atol=1e-3, rtol=0)
 
-    def test_steady_it_takes_the_running_figures_and_moves_them(self):
-        norm = SideNorm(4)
-        norm.steady = True
-        x = torch.randn(8, 4) * 5 + 3
-        out = norm(x, [1])
-        still, moved = norm.sides
-        torch.testing.assert_close(moved.running_mean, 0.02 * x.mean(0))
-        assert (still.running_mean == 0).all()
-        torch.testing.assert_close(out, (x - moved.running_mean) / torch.sqrt(moved.running_var + moved.eps))
+    def test_settled_it_normalises_by_what_it_was_shown(self):
+        norm, x = SideNorm(4).eval(), torch.randn(64, 4) * 5 + 3
+        settled = norm.settle(x, 1)
+        torch.testing.assert_close(settled.mean(0), torch.zeros(4), atol=1e-5, rtol=0)
+        torch.testing.assert_close(settled.std(0), torch.ones(4), atol=1e-3, rtol=0)
+        assert (norm(x, [1]) == settled).all()
+        assert (norm(x, [0]) != settled).any()
 
-    def test_steady_or_not_a_finished_network_draws_alike(self):
-        norm, x = SideNorm(4), torch.randn(8, 4) + 2
-        norm(x, [0])
-        norm.eval()
-        plain = norm(x, [0])
-        norm.steady = True
-        assert (norm(x, [0]) == plain).all()
+
+class TestBridge:
+    def test_clouds_of_one_shape_need_no_bridge(self):
+        cloud = torch.randn(500, 6)
+        torch.testing.assert_close(bridge_between(cloud, cloud), torch.eye(6))
+
+    def test_it_turns_the_correlations_of_one_cloud_into_those_of_the_other(self):
+        plain = torch.randn(5000, 4, generator=torch.Generator().manual_seed(0))
+        mixing = torch.eye(4) + 0.9 * torch.eye(4).roll(1, 0)
+        one, two = plain, plain.flip(0) @ mixing
+
+        def distance(z):
+            return (torch.cov(z.T) - torch.cov(two.T)).norm()
+
+        assert distance(one @ bridge_between(one, two)) < 0.3 * distance(one)
+
+    def test_it_leads_back_too(self):
+        one, two = torch.randn(500, 4), torch.randn(500, 4) @ torch.randn(4, 4)
+        there, back = bridge_between(one, two), bridge_between(two, one)
+        torch.testing.assert_close(there @ back, torch.eye(4), atol=1e-4, rtol=0)
+
+
+def test_a_bridge_is_crossed_at_the_swap_alone():
+    network = Original(resolution=64, width=4, latent=8).eval()
+    x = torch.rand(2, 3, 64, 64)
+    before = [network(x, 0, target) for target in (0, 1)]
+    network.settle([torch.rand(8, 3, 64, 64) for _ in range(2)], [torch.rand(8, 3, 64, 64) ** 3 for _ in range(2)])
+    network.encoder.norm = SideNorm(8).eval()  # as before: what is left of settling are the bridges
+    after = [network(x, 0, target) for target in (0, 1)]
+    assert (before[0] == after[0]).all()
+    assert not torch.allclose(before[1], after[1])

@@ -26,7 +26,6 @@ RECIPE = Recipe(
     feature_weight=3.0,
     features=((0.3, 0.3, 0.1), (0.7, 0.3, 0.1)),
     alpha_weight=0.1,
-    steady_after=1000,
     seed=0,
     color_mean=(0.6, 0.5, 0.4),
     color_std=(0.2, 0.2, 0.1),
@@ -243,20 +242,6 @@ class TestTraining:
         trainer.train_step(sampler.draw(0))
         for mean, now in zip(trainer.ema.parameters(), trainer.network.parameters(), strict=True):
             torch.testing.assert_close(mean, now.detach(), atol=1e-7, rtol=1e-6)
-
-    def test_dropout_ends_with_the_unsteady_steps(self, sampler):
-        batch = sampler.draw(0)
-        dropped = replace(batch, keep=torch.zeros_like(batch.keep))
-        for steady_after, alike in ((0, True), (1, False)):
-            one, two = fresh(steady_after=steady_after), fresh(steady_after=steady_after)
-            assert (one.train_step(batch) == two.train_step(dropped)) == alike
-
-    def test_statistics_are_steady_from_the_step_that_was_asked_for(self, sampler):
-        trainer = fresh(steady_after=1)
-        trainer.train_step(sampler.draw(0))
-        assert not trainer.network.encoder.norm.steady
-        trainer.train_step(sampler.draw(1))
-        assert trainer.network.encoder.norm.steady
 
     def test_half_precision_trains_full_precision_weights(self, sampler):
         trainer = fresh(precision="bf16")

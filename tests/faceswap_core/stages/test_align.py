@@ -9,11 +9,12 @@ from faceswap_core.faces.color import sum_colors
 from faceswap_core.faces.geometry import apply
 from faceswap_core.schemas import ALIGNED, COLOR_STATS, DETECTIONS, FRAMES, MASKS, TRACKS, TRUTH
 from faceswap_core.stages.align import warp_chip
-from faceswap_core.stages.decode import DecodeSettings, default_chunk_frames, plan_video, thumbnail_of, video_ref
+from faceswap_core.stages.decode import DecodeSettings, default_chunk_frames, plan_video, video_ref
 from faceswap_core.stages.detect import detect_faces, five_of_68
 from faceswap_core.stages.images import unpack
 from faceswap_core.stages.normalize import normalize_color
 from faceswap_core.stages.track import cut_scores, track_faces
+from faceswap_core.video.checked import thumbnail_of
 
 
 def rows_of(chain, refs, schema):

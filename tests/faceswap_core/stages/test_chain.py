@@ -31,7 +31,7 @@ def rows_of(chain, refs, schema, columns=None):
 @pytest.fixture(scope="module")
 def finished(chain, plate, encoded, tmp_path_factory):
     output = tmp_path_factory.mktemp("out") / "new" / "swap.mp4"
-    return assemble_video(chain.workspace, plate.video, encoded, output)
+    return assemble_video(chain.workspace, plate.video, plate.frames, encoded, output)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_every_sample_outside_the_face_equals_the_decoded_source(chain, smoothed
 
 
 def test_other_streams_and_all_checks_pass(chain, plate, finished):
-    ref = verify_video(chain.workspace, plate.video, finished["video"], finished["not_carried"])
+    ref = verify_video(chain.workspace, plate.video, plate.frames, finished["video"], finished["not_carried"])
     report = video_report(chain.workspace, ref)
     assert report["frames"] == 40
     assert report["pts_equal"] is True
@@ -91,7 +91,7 @@ def test_other_streams_and_all_checks_pass(chain, plate, finished):
 
 
 def test_verification_notices_another_video(chain, plate, other):
-    ref = verify_video(chain.workspace, plate.video, other.video, [])
+    ref = verify_video(chain.workspace, plate.video, plate.frames, other.video, [])
     failed = {r["check"] for r in manifest.stream(chain.workspace, ref, REPORT) if not r["passed"]}
     assert {"frames", "pts_equal"} <= failed
     assert len(video_report(chain.workspace, ref)["failed_checks"]) == len(failed)
@@ -107,7 +107,7 @@ def test_missing_or_altered_chunk_is_not_assembled(chain, plate, encoded, tmp_pa
             if data is not None:
                 path.write_bytes(data)
             with pytest.raises(ManifestError, match="missing or altered"):
-                assemble_video(chain.workspace, plate.video, encoded, tmp_path / "o.mp4")
+                assemble_video(chain.workspace, plate.video, plate.frames, encoded, tmp_path / "o.mp4")
     finally:
         path.write_bytes(kept)
     assert not (tmp_path / "o.mp4").exists()
@@ -171,7 +171,7 @@ class TestNoFace:
         encoded = chain.encode(empty, chain.smooth(chain.swap(empty, trained["weights"])))
         states = frame_states(chain.workspace, encoded)
         assert {s["state"] for s in states} == {"no_face"}
-        done = assemble_video(chain.workspace, empty.video, encoded, tmp_path / "o.mp4")
+        done = assemble_video(chain.workspace, empty.video, empty.frames, encoded, tmp_path / "o.mp4")
         for (pts, before), (new_pts, after) in zip(
             planes(empty.video["path"]), planes(done["video"]["path"]), strict=True
         ):
@@ -199,7 +199,7 @@ class TestChangedSource:
         with pytest.raises(MediaError, match="changed"):
             reencode_chunk(w, video, frames, smoothed[0], BlendSettings(), LOSSLESS)
         with pytest.raises(MediaError, match="changed"):
-            assemble_video(w, video, [], tmp_path / "o.mp4")
+            assemble_video(w, video, changed.frames, [], tmp_path / "o.mp4")
 
     def test_new_reference_to_the_changed_file_does_not_fit_the_old_frames(self, chain, changed):
         new = file_ref(Path(changed.video["path"]))
