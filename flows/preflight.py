@@ -85,7 +85,7 @@ def _check_output(job: JobSettings) -> None:
 def _check_file(output: Path, workspace: Path, footage: set[Path]) -> None:
     muxer_of(output)
     if output.resolve() in {video.resolve() for video in footage}:
-        raise SettingsError(f"the output {output} is a video that is read: name another file")
+        raise SettingsError(f"the output {output} is a video that the job reads: name another file")
     if output.is_dir() or workspace.is_file():
         raise SettingsError(f"the output {output} must be a file and the workspace {workspace} a folder")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -45,6 +46,7 @@ class Lines:
     def __init__(self) -> None:
         """Begin with no stage heard of."""
         self._told: dict[str, float] = {}
+        self._lock = threading.Lock()
 
     def stage(self, event: StageEvent) -> None:
         """Print at most one line a second and stage, and its last."""
@@ -73,7 +75,8 @@ class Lines:
         yield
 
     def _print(self, line: Json) -> None:
-        print(json.dumps(line), flush=True)
+        with self._lock:  # tasks tell from several threads
+            print(json.dumps(line), flush=True)
 
 
 class Bars:

@@ -12,6 +12,7 @@ from flows.convert import halo
 from flows.demo import Demo, clips, write_job
 from flows.faceset import exact_truth
 from flows.gather import gather
+from flows.outcome import judge
 from flows.preflight import cpu_hours
 
 ROOT = Path(__file__).parents[2]
@@ -98,13 +99,13 @@ def report(failed=0, wrong=()):
 
 def test_failed_frames_make_a_partial_result():
     with pytest.raises(PartialError) as caught:
-        pipeline._judge(job(), report(failed=2))
+        judge(Path("out.mp4"), report(failed=2))
     assert caught.value.exit_code == 6
 
 
 def test_a_failed_verification_is_a_failure_that_says_what():
     with pytest.raises(FaceswapError, match="pts_equal: largest error") as caught:
-        pipeline._judge(job(), report(wrong=["pts_equal: largest error 1 s"]))
+        judge(Path("out.mp4"), report(wrong=["pts_equal: largest error 1 s"]))
     assert caught.value.exit_code == 1
 
 
