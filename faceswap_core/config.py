@@ -132,7 +132,7 @@ class BlendSettings(Branch):
     """Alpha compositing with a soft edge."""
     feather: float = Field(default=0.07, ge=0, le=0.5)
     """Width of the soft edge as a share of the patch's side."""
-    sharpen: float = Field(default=1.2, ge=0, le=5)
+    sharpen: float = Field(default=0.6, ge=0, le=5)
     """Strength of an unsharp mask on the patch, against the softness of an average face; 0 leaves it."""
     erode: float = Field(default=0.0, ge=0, le=0.5)
     """How far the mask is drawn in, as a share of the patch's side."""

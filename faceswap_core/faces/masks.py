@@ -9,11 +9,11 @@ from faceswap_core.faces.geometry import apply, template5
 from faceswap_core.types import F64, U8
 
 _CENTRE_BELOW_EYES = 0.42
-_HALF_WIDTH = 1.03
+_HALF_WIDTH = 1.0
 _HALF_HEIGHT = 1.12
 _SQUARENESS = 2.4
 """Exponent of the outline: 2 is an ellipse, more is squarer."""
-_TURN_SHIFT = 0.35
+_TURN_SHIFT = 0.45
 """Eye distances the outline moves against the nose for each eye distance the nose is off the middle."""
 
 
