@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from prefect import flow
 
 from faceswap_core import layout
@@ -12,13 +10,13 @@ from faceswap_core.config_recode import RecodeSettings
 from faceswap_core.stages.decode import video_ref
 from faceswap_core.stages.report import source_damage, state_counts
 from faceswap_core.stages.verify import video_report
-from faceswap_core.storage import Workspace, atomic_path
+from faceswap_core.storage import Workspace
 from faceswap_core.types import FileRef, Json, ManifestRef
 from flows.gather import gather
 from flows.outcome import judge, last_words
 from flows.preflight import check_recode
 from flows.record import recorded
-from flows.report import environment
+from flows.report import environment, write_figures
 from tasks import progress
 from tasks.convert import assemble_video, reencode_chunk, verify_video
 from tasks.faceset import decode_frames, part_name, plan_video
@@ -40,10 +38,7 @@ def recode_video(settings: RecodeSettings) -> Json:
     tally = Tally()
     with recorded(settings) as run, counting(tally), job_runner(str(settings.workspace), settings.runtime.workers):
         report = _recoded(settings, tally)
-        path = run.folder / "report.json"
-        with atomic_path(path) as temporary:
-            temporary.write_text(json.dumps(report, indent=1, allow_nan=False))
-        result = last_words(run, settings.output, report, path)
+        result = last_words(run, settings.output, report, write_figures(run, report))
         progress.publish_result(result)
         judge(settings.output, report)
         return result
@@ -59,7 +54,7 @@ def _recoded(settings: RecodeSettings, tally: Tally) -> Json:
     return {
         "frames": state_counts(store, chunks) | {"source_damage": source_damage(store, source, frames)},
         "stages": tally.report(),
-        "video": video_report(store, checks) | {"not_carried": assembled["not_carried"]},
+        "video": video_report(store, checks),
         "environment": environment(settings.runtime),
     }
 

@@ -116,11 +116,17 @@ def _processor() -> str:
 
 def write_report(job: JobSettings, run: Run, made: Made, report: Json) -> Path:
     """Write report.json and report.html into the run's folder; returns the path of the latter's JSON."""
+    path = write_figures(run, report)
+    with atomic_path(run.folder / "report.html") as temporary:
+        temporary.write_text(_page(job, run, made, report), encoding="utf-8")
+    return path
+
+
+def write_figures(run: Run, report: Json) -> Path:
+    """Write report.json into the run's folder; returns its path."""
     path = run.folder / "report.json"
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(report, indent=1, allow_nan=False))
-    with atomic_path(run.folder / "report.html") as temporary:
-        temporary.write_text(_page(job, run, made, report), encoding="utf-8")
     return path
 
 

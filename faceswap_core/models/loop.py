@@ -152,10 +152,8 @@ class Trainer:
 
         Those gathered along the way belong to weights that were left behind (Izmailov et al. 2018, section 3.2).
         """
-        batches = [sampler.draw(_SETTLING_STEP + number) for number in range(_SETTLING_BATCHES)]
-        self.ema.settle(
-            [batch.input_a.to(self.device) for batch in batches], [batch.input_b.to(self.device) for batch in batches]
-        )
+        batches = (sampler.draw(_SETTLING_STEP + number) for number in range(_SETTLING_BATCHES))
+        self.ema.settle((batch.input_a.to(self.device), batch.input_b.to(self.device)) for batch in batches)
 
     @torch.no_grad()
     def validate(self, views: Tensor, side: int) -> float | None:

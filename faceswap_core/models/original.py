@@ -12,7 +12,7 @@ correlations of one person's latent vectors to those of the other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -124,17 +124,17 @@ class Original(nn.Module):
         return out
 
     @torch.no_grad()
-    def settle(self, a: Sequence[Tensor], b: Sequence[Tensor]) -> None:
+    def settle(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
         """Measure each side's latent statistics anew, and from them the bridges between the sides.
 
         Args:
-            a: batches (N, 3, R, R) 0..1 of A.
-            b: batches of B.
+            batches: views (N, 3, R, R) 0..1 of A and of B.
         """
-        latents = []
-        for side, batches in enumerate((a, b)):
-            raw = torch.cat([self.encoder.squeezed((x - self.center) / self.spread) for x in batches])
-            latents.append(self.encoder.norm.settle(raw.float(), side))
+        raw: tuple[list[Tensor], list[Tensor]] = ([], [])
+        for pair in batches:
+            for found, x in zip(raw, pair, strict=True):
+                found.append(self.encoder.squeezed((x - self.center) / self.spread).float())
+        latents = [self.encoder.norm.settle(torch.cat(found), side) for side, found in enumerate(raw)]
         for side in (0, 1):
             self.bridges[side].copy_(bridge_between(latents[side], latents[1 - side]))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import partial
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -48,12 +49,11 @@ def reencode_chunk(
     for row in manifest.stream(workspace, smoothed, SMOOTHED, _COLUMNS) if smoothed else ():
         patches[row["frame_index"]].append(row)
     states: list[Row] = []
+    bare: _Ending = ("no_face", "no face of the subject") if smoothed else ("passed_through", "nothing to swap")
 
     def edited() -> Iterator[VideoFrame]:
         for done, frame in enumerate(read_frames(workspace, plate, frames), start=1):
-            state, reason = _paste_all(frame.frame, patches.pop(frame.frame_index, []), frame.corrupt, blend)
-            if smoothed is None and not frame.corrupt:
-                state, reason = "passed_through", "nothing to swap"
+            state, reason = _paste_all(frame.frame, patches.pop(frame.frame_index, []), frame.corrupt, blend, bare)
             states.append({"frame_index": frame.frame_index, "state": state, "reason": reason})
             progress(done, frames["rows"], "frames")
             yield frame.frame
@@ -74,6 +74,8 @@ def reencode_chunk(
 
 
 _COLUMNS = ["frame_index", "patch", "matrix"]
+_Ending: TypeAlias = tuple[FrameState, str]
+"""How a frame ended, and why."""
 
 
 def _spec(settings: EncodeSettings) -> EncodeSpec:
@@ -87,12 +89,12 @@ def _spec(settings: EncodeSettings) -> EncodeSpec:
     )
 
 
-def _paste_all(frame: VideoFrame, patches: list[Row], corrupt: bool, blend: BlendSettings) -> tuple[FrameState, str]:
-    """Paste every patch of one frame; returns how the frame ended, and why."""
+def _paste_all(frame: VideoFrame, patches: list[Row], corrupt: bool, blend: BlendSettings, bare: _Ending) -> _Ending:
+    """Paste every patch of one frame; returns how it ended, ``bare`` where it has none."""
     if corrupt:
         return "passed_through", "the source frame is damaged"
     if not patches:
-        return "no_face", "no face of the subject"
+        return bare
     try:
         pasted = [paste(frame, row, blend) for row in patches]
     except (MediaError, ManifestError, cv2.error, ValueError) as error:

@@ -103,7 +103,7 @@ def child_decode(arguments: Json, tell: Tell) -> Json:
     missing: list[int] = []
     first = last = None
     cv2.setNumThreads(1)
-    for frame in read_chunk(arguments["path"], chunk, missing=missing, alive=_signs_of_life(tell)):
+    for frame in read_chunk(arguments["path"], chunk, missing=missing):
         small = thumbnail(frame.frame, THUMBNAIL_WH)
         tell(_measured(frame, small, last))
         first, last = (small if first is None else first), small

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -43,17 +43,12 @@ class DecodedFrame:
     """True where the decoder concealed damage."""
 
 
-def _nothing() -> None:
-    pass
-
-
 def read_chunk(
     path: str | Path,
     chunk: Chunk,
     *,
     threads: int = 1,
     missing: list[int] | None = None,
-    alive: Callable[[], None] = _nothing,
 ) -> Iterator[DecodedFrame]:
     """Decode the frames of one chunk, in presentation order.
 
@@ -67,13 +62,12 @@ def read_chunk(
         threads: threads of the decoder.
         missing: where given, frame_index of every frame that was not decoded is put there at the end, and
             none of them is an error.
-        alive: called for every frame that is decoded only to reach the chunk.
 
     Raises:
         MediaError: a frame of the chunk was not found or not decoded, or the picture size or pixel
             format changed within it.
     """
-    frames = _frames_by_pts(path, chunk, threads) if chunk.exact else _frames_by_count(path, chunk, threads, alive)
+    frames = _frames_by_pts(path, chunk, threads) if chunk.exact else _frames_by_count(path, chunk, threads)
     awaited = dict.fromkeys(chunk.pts)
     shape: tuple[int, int, str] | None = None
     for decoded in frames:
@@ -104,12 +98,9 @@ def _frames_by_pts(path: str | Path, chunk: Chunk, threads: int) -> Iterator[Dec
                 return
 
 
-def _frames_by_count(path: str | Path, chunk: Chunk, threads: int, alive: Callable[[], None]) -> Iterator[DecodedFrame]:
+def _frames_by_count(path: str | Path, chunk: Chunk, threads: int) -> Iterator[DecodedFrame]:
     for number, frame in enumerate(islice(decode_linear(path, threads=threads), chunk.last_frame)):
-        if number < chunk.first_frame:
-            alive()
-            continue
-        frame.pts = chunk.pts[number - chunk.first_frame]
+        frame.pts = chunk.pts[number]  # such a file is one chunk
         yield DecodedFrame(number, frame.pts, frame, frame.is_corrupt)
 
 
