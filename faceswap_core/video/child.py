@@ -35,6 +35,7 @@ def main() -> None:
     module, _, name = order["function"].partition(":")
     function = getattr(importlib.import_module(module), name)
     seconds = float(order["seconds"])
+    _silence()
     _limit(int(order["memory_bytes"]))
     _arm_clock(seconds)
 
@@ -66,6 +67,13 @@ def _take_stdout() -> TextIO:
     channel = os.fdopen(os.dup(1), "w", encoding="ascii")
     os.dup2(2, 1)
     return channel
+
+
+def _silence() -> None:
+    """Drop what libraries print about broken media; until now stderr was the place for what fails in Python."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
 
 
 def _send(channel: TextIO, message: Json) -> None:

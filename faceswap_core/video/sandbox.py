@@ -17,10 +17,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 from faceswap_core import errors
-from faceswap_core.errors import FaceswapError, MediaError
+from faceswap_core.errors import EnvironmentFault, FaceswapError, MediaError
 from faceswap_core.types import Json
 
 Tell = Callable[[Any], None]
@@ -34,6 +35,9 @@ _KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_A
 """What the child learns of the environment: how to find libraries, no secrets."""
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
 """Each further thread would reserve address space that the memory limit counts."""
+
+_ROOT = Path(errors.__file__).parents[1]
+"""Where this very package lies; it comes first in the child, where nothing else of its name may be found before."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,7 @@ def run_limited(
     Raises:
         FaceswapError: the very class and message that the function raised.
         MediaError: a limit was hit, the child crashed, or the function failed in a way it does not name.
+        EnvironmentFault: Python itself failed in the child, as where it finds no library to import.
     """
     order = {
         "function": f"{function.__module__}:{function.__qualname__}",
@@ -81,24 +86,29 @@ def run_limited(
         "memory_bytes": limits.memory_mb * 1024 * 1024,
         "seconds": limits.seconds,
     }
-    with _child() as process:
+    with TemporaryFile() as complaints, _child(complaints) as process:
         _order(process, order)
         for line in _lines(process, source, limits):
             message = json.loads(line)
             if "told" not in message:
                 return _result(message, source, limits)
             told(message["told"])
-        raise MediaError(_how_it_ended(process.wait(), source, limits))
+        if process.wait() > 0:
+            raise EnvironmentFault(f"{source}: the process that reads it failed: {_last_words(complaints)}")
+        raise MediaError(_how_it_ended(process.returncode, source, limits))
 
 
 @contextmanager
-def _child() -> Iterator[subprocess.Popen[bytes]]:
-    """A child in a process group of its own, gone with that group afterwards."""
+def _child(complaints: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    """A child in a process group of its own, gone with that group afterwards.
+
+    ``complaints`` is its stderr, until it falls silent before it opens media.
+    """
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "faceswap_core.video.child"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=complaints,
         env=_environment(),
         start_new_session=True,
     )
@@ -114,7 +124,8 @@ def _child() -> Iterator[subprocess.Popen[bytes]]:
 
 def _environment() -> dict[str, str]:
     kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
-    return kept | _ONE_THREAD | {"PYTHONPATH": os.pathsep.join(os.path.abspath(path or ".") for path in sys.path)}
+    paths = [str(_ROOT), *(os.path.abspath(path or ".") for path in sys.path)]
+    return kept | _ONE_THREAD | {"PYTHONPATH": os.pathsep.join(paths)}
 
 
 def _order(process: subprocess.Popen[bytes], order: Json) -> None:
@@ -171,8 +182,14 @@ def _class_of(name: str) -> type[FaceswapError]:
     return found if isinstance(found, type) and issubclass(found, FaceswapError) else MediaError
 
 
+def _last_words(complaints: IO[bytes]) -> str:
+    complaints.seek(0)
+    lines = complaints.read().decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it says no more"
+
+
 def _how_it_ended(returncode: int, source: str | Path, limits: Limits) -> str:
-    """Words for a child that ended without an outcome."""
+    """Words for a child that a signal ended."""
     if returncode == -signal.SIGXCPU:
         return (
             f"{source}: no further frame within decode.max_seconds ({limits.seconds:g} s of processor time); the file "
@@ -183,5 +200,5 @@ def _how_it_ended(returncode: int, source: str | Path, limits: Limits) -> str:
             f"{source}: its reader was killed, most likely as the machine had no memory left; close other programs, "
             f"or lower decode.max_memory_mb ({limits.memory_mb} MiB)"
         )
-    name = signal.Signals(-returncode).name if returncode < 0 else f"status {returncode}"
+    name = signal.Signals(-returncode).name
     return f"{source}: its reader crashed ({name}); the file is damaged or hostile: copy or export it again"

@@ -192,6 +192,8 @@ class TestSmooth:
 class TestPaste:
     """States of a frame, on a grey frame of 64 x 48."""
 
+    BARE = ("no_face", "nobody here")
+
     @pytest.fixture
     def frame(self):
         from av.video.frame import VideoFrame
@@ -204,23 +206,23 @@ class TestPaste:
 
     def test_patch_inside_is_swapped(self, frame):
         before = frame.to_ndarray(format="rgb24")
-        assert _paste_all(frame, [self.row(20)], False, BlendSettings()) == ("swapped", "")
+        assert _paste_all(frame, [self.row(20)], False, BlendSettings(), self.BARE) == ("swapped", "")
         after = frame.to_ndarray(format="rgb24")
         assert after[18, 28].min() > 240
         np.testing.assert_array_equal(before[:, 40:], after[:, 40:])
 
     def test_patch_outside_passes_through_with_its_reason(self, frame):
         before = frame.to_ndarray().copy()
-        state, reason = _paste_all(frame, [self.row(500)], False, BlendSettings())
+        state, reason = _paste_all(frame, [self.row(500)], False, BlendSettings(), self.BARE)
         assert (state, bool(reason)) == ("passed_through", True)
         np.testing.assert_array_equal(frame.to_ndarray(), before)
 
     def test_no_patch_is_no_face(self, frame):
-        assert _paste_all(frame, [], False, BlendSettings())[0] == "no_face"
+        assert _paste_all(frame, [], False, BlendSettings(), self.BARE) == self.BARE
 
     def test_damaged_frame_is_never_touched(self, frame):
         before = frame.to_ndarray().copy()
-        state, reason = _paste_all(frame, [self.row(20)], True, BlendSettings())
+        state, reason = _paste_all(frame, [self.row(20)], True, BlendSettings(), self.BARE)
         assert state == "passed_through"
         assert "damaged" in reason
         np.testing.assert_array_equal(frame.to_ndarray(), before)

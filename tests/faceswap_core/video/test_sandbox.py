@@ -11,8 +11,9 @@ import time
 import pytest
 
 from faceswap_core import errors
-from faceswap_core.errors import MediaError
+from faceswap_core.errors import EnvironmentFault, MediaError
 from faceswap_core.storage import process_lives
+from faceswap_core.video import checked, sandbox
 from faceswap_core.video.sandbox import Limits, run_limited
 
 SHORT = Limits(memory_mb=768, seconds=1)
@@ -113,6 +114,20 @@ def test_error_comes_back_as_it_was(name):
     with pytest.raises(errors.FaceswapError, match=r"^what is wrong$") as caught:
         run_limited(fail, {"name": name}, source="v.mp4")
     assert type(caught.value).__name__ == name
+
+
+def test_own_package_is_found_before_another_of_its_name(monkeypatch, tmp_path):
+    (tmp_path / "faceswap_core").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert run_limited(chatter, {}, source="v.mp4") == "done"
+
+
+def test_child_that_cannot_start_says_why_and_blames_no_media(monkeypatch, tmp_path):
+    (tmp_path / "av.py").write_text("raise ImportError('libavcodec is not there')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sandbox, "_ROOT", tmp_path)
+    with pytest.raises(EnvironmentFault, match=r"v\.mp4: the process that reads it failed: ImportError: libavcodec"):
+        run_limited(checked.child_index, {"path": "v.mp4"}, source="v.mp4")
 
 
 def test_nothing_can_be_written(tmp_path):
