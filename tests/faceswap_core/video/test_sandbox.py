@@ -125,7 +125,6 @@ def test_own_package_is_found_before_another_of_its_name(monkeypatch, tmp_path):
 def test_child_that_cannot_start_says_why_and_blames_no_media(monkeypatch, tmp_path):
     (tmp_path / "av.py").write_text("raise ImportError('libavcodec is not there')")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(sandbox, "_ROOT", tmp_path)
     with pytest.raises(EnvironmentFault, match=r"v\.mp4: the process that reads it failed: ImportError: libavcodec"):
         run_limited(checked.child_index, {"path": "v.mp4"}, source="v.mp4")
 
@@ -150,11 +149,11 @@ def test_child_does_not_outlive_an_interrupted_caller():
 
 def test_child_dies_with_its_killed_parent():
     code = (
-        f"import sys; sys.path = {sys.path!r}\n"
         "import test_sandbox; from faceswap_core.video.sandbox import run_limited\n"
         "run_limited(test_sandbox.sleep, {}, source='v.mp4', told=lambda pid: print(pid, flush=True))"
     )
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as parent:
+    environment = sandbox._environment()
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment) as parent:
         child = int(parent.stdout.readline())
         assert process_lives(child)
         parent.send_signal(signal.SIGKILL)
