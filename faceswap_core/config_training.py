@@ -55,6 +55,8 @@ class TrainSettings(Branch):
     """Further weight of eyes, brows and mouth in the image losses; 0 counts the whole face alike."""
     alpha_weight: float = Field(default=0.1, ge=0, le=10)
     """Weight of the loss of the alpha head."""
+    match_weight: float = Field(default=0.1, ge=0, le=10)
+    """Weight of the distance between both people's latent vectors: how much one decoder can make of the other's."""
     dropout: float = Field(default=0.3, ge=0, lt=0.9)
     """Share of the latent vector's entries set to zero in training, so that the swap does not overfit."""
     validation_share: float = Field(default=0.1, ge=0, lt=0.9)

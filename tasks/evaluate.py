@@ -12,7 +12,7 @@ from faceswap_core.types import FileRef, ManifestRef
 from tasks.options import device_digests, gpu_slot, stage_task
 
 
-@stage_task(layout.EVALUATION, digests=device_digests, pooled=False)
+@stage_task(layout.EVALUATION, 2, digests=device_digests, pooled=False)
 def evaluate_swap(
     workspace: str,
     plate: list[AlignedChunk],

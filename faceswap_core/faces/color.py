@@ -78,3 +78,33 @@ def color_map(rule: Rule, a: ColorSums, b: ColorSums) -> ColorMap:
         return ColorMap(one, b.mean - a.mean)
     scale = np.clip(b.std / np.maximum(a.std, 1e-6), 1 / 3, 3)
     return ColorMap(scale, b.mean - a.mean * scale)
+
+
+_MOST_MISSED = 25.0
+"""Largest difference, of 255, that counts as light: a hand before the face differs by more."""
+_LITTLE = 1e-3
+"""Weight, as a share of the whole view's, that draws the plane to zero where a mask is nearly empty."""
+
+
+def missed_light(views: F32, again: F32, masks: F32) -> F32:
+    """The light of views that a drawing of them missed: what to add to another drawing from the same features.
+
+    A network that saw little of some light draws the face in the light that it knows. How far it is off shows where
+    it draws the very person it looks at; a plane (level and slope across the view) leaves out what is no light.
+
+    Args:
+        views: (N, R, R, 3) 0..255.
+        again: (N, R, R, 3) 0..255, drawn of ``views``, the same person.
+        masks: (N, R, R) weights, 0 where nothing is to count.
+
+    Returns:
+        (N, R, R, 3) float32: for each view and channel the plane nearest to ``views - again`` by least squares.
+    """
+    count, side = masks.shape[:2]
+    axis = np.linspace(-1, 1, side)
+    plane = np.stack([np.ones((side, side)), *np.meshgrid(axis, axis)], axis=-1).reshape(-1, 3)  # 1, x, y
+    missed = np.clip(views - again, -_MOST_MISSED, _MOST_MISSED).reshape(count, -1, 3)
+    weighted = masks.reshape(count, -1, 1) * plane  # (N, R * R, 3)
+    square = weighted.transpose(0, 2, 1) @ plane + _LITTLE * side**2 * np.eye(3)
+    fitted = plane @ np.linalg.solve(square, weighted.transpose(0, 2, 1) @ missed)
+    return fitted.reshape(views.shape).astype(np.float32)

@@ -8,9 +8,6 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-_DRAWN_TO_IDENTITY = 1.0
-"""Weight of the identity, beside unit variances, in the covariances of a bridge."""
-
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -76,42 +73,14 @@ class SideNorm(nn.Module):
         parts = x.float().chunk(len(sides))
         return torch.cat([self.sides[side](part) for side, part in zip(sides, parts, strict=True)])
 
-    def settle(self, x: Tensor, side: int) -> Tensor:
-        """Take mean and variance of (N, C) vectors as those of one person; returns the vectors normalised by them."""
+    def settle(self, x: Tensor, side: int) -> None:
+        """Take mean and variance of (N, C) vectors as those of one person."""
         norm = self.sides[side]
         assert isinstance(norm, nn.BatchNorm1d)
         assert norm.running_mean is not None
         assert norm.running_var is not None
         norm.running_mean.copy_(x.mean(0))
         norm.running_var.copy_(x.var(0))
-        return nn.functional.batch_norm(x, norm.running_mean, norm.running_var, eps=norm.eps)
-
-
-def bridge_between(source: Tensor, target: Tensor) -> Tensor:
-    """Map z -> z @ bridge that moves one cloud of vectors onto another with the least displacement.
-
-    The optimal transport between two Gaussians (Dowson and Landau 1982), their covariances drawn towards the identity
-    so that directions in which either varies little are left alone.
-
-    Args:
-        source: (N, C) centred vectors.
-        target: (M, C) centred vectors.
-
-    Returns:
-        (C, C) float32, on the CPU.
-    """
-    one, two = (torch.cov(z.double().cpu().T) for z in (source, target))
-    drawn = _DRAWN_TO_IDENTITY * torch.eye(len(one), dtype=torch.float64)
-    one, two = one + drawn, two + drawn
-    root, inverse = _power(one, 0.5), _power(one, -0.5)
-    return (inverse @ _power(root @ two @ root, 0.5) @ inverse).float()
-
-
-def _power(matrix: Tensor, exponent: float) -> Tensor:
-    """Power of a symmetric positive matrix."""
-    values, vectors = torch.linalg.eigh(matrix)
-    out: Tensor = (vectors * values.clamp_min(1e-12) ** exponent) @ vectors.T
-    return out
 
 
 def initialize(network: nn.Module) -> None:

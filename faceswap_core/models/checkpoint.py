@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -18,21 +19,17 @@ _KEEP = 2
 POINTER = "latest.json"
 
 
-def save_training(
-    folder: Path, *, network: nn.Module, ema: nn.Module, optimizer: torch.optim.Adam, facts: Json
-) -> None:
-    """Write weights, averaged weights and optimiser moments, then point ``latest.json`` at them.
+def save_training(folder: Path, modules: Mapping[str, nn.Module], optimizer: torch.optim.Adam, facts: Json) -> None:
+    """Write all modules and the optimiser's moments, then point ``latest.json`` at them.
 
     Args:
         folder: the training's folder.
-        network: weights as trained.
-        ema: averaged weights.
+        modules: by their name in the file; ``network`` is the one that is trained.
         optimizer: Adam over the parameters of ``network``, in their order.
         facts: ``step``, ``seed`` (random numbers are a function of seed and step) and whatever else is to be kept.
     """
-    tensors = {f"network.{k}": v for k, v in network.state_dict().items()}
-    tensors |= {f"ema.{k}": v for k, v in ema.state_dict().items()}
-    for name, parameter in network.named_parameters():
+    tensors = {f"{name}.{k}": v for name, module in modules.items() for k, v in module.state_dict().items()}
+    for name, parameter in modules["network"].named_parameters():
         state = optimizer.state[parameter]
         tensors |= {f"adam.{name}.{k}": state[k] for k in ("exp_avg", "exp_avg_sq", "step")}
     path = folder / f"step-{facts['step']:08d}.safetensors"
@@ -45,7 +42,7 @@ def save_training(
         old.unlink()
 
 
-def load_training(folder: Path, *, network: nn.Module, ema: nn.Module, optimizer: torch.optim.Adam) -> Json | None:
+def load_training(folder: Path, modules: Mapping[str, nn.Module], optimizer: torch.optim.Adam) -> Json | None:
     """Bring back the latest state; None where there is none.
 
     Raises:
@@ -60,9 +57,9 @@ def load_training(folder: Path, *, network: nn.Module, ema: nn.Module, optimizer
         if not path.is_file() or sha256_file(path) != facts["sha256"]:
             raise ManifestError(f"checkpoint {path} is missing or altered: remove the folder {folder} to train anew")
         tensors = load_file(path)
-        network.load_state_dict(_part(tensors, "network."))
-        ema.load_state_dict(_part(tensors, "ema."))
-        for name, parameter in network.named_parameters():
+        for name, module in modules.items():
+            module.load_state_dict(_part(tensors, f"{name}."))
+        for name, parameter in modules["network"].named_parameters():
             # the moments lie in memory as the weights do: the fused Adam walks both side by side
             optimizer.state[parameter] = {"step": tensors[f"adam.{name}.step"].to(parameter.device)} | {
                 key: torch.empty_like(parameter, requires_grad=False).copy_(tensors[f"adam.{name}.{key}"])

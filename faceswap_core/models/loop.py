@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from faceswap_core.models import MODELS, Original
+from faceswap_core.models.alignment import LatentMatch
 from faceswap_core.models.blocks import channels_last
 from faceswap_core.models.checkpoint import load_training, save_training
 from faceswap_core.models.chips import Batch, Sampler, Side
@@ -51,6 +52,8 @@ class Recipe:
     """Centre x, y and reach of each feature, as shares of the view's side."""
     alpha_weight: float
     """Weight of the alpha head's loss."""
+    match_weight: float
+    """Weight of the distance between both people's latent vectors."""
     seed: int
     """Seed of the initial weights."""
     color_mean: tuple[float, float, float]
@@ -115,6 +118,7 @@ class Trainer:
         """Build network and optimiser."""
         self.network = channels_last(build_network(self.recipe).to(self.device))
         self.ema = copy.deepcopy(self.network).eval().requires_grad_(False)
+        self.match = LatentMatch(self.recipe.latent).to(self.device)
         self.importance = importance_map(self.recipe).to(self.device)
         self.optimizer = torch.optim.Adam(
             self.network.parameters(), lr=self.recipe.learning_rate, betas=(0.5, 0.999), fused=True
@@ -127,14 +131,17 @@ class Trainer:
         targets = [t.to(self.device) for t in (batch.target_a, batch.target_b)]
         keep = None if batch.keep is None else batch.keep.to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
-            made = self.network.reconstruct(inputs[0], inputs[1], keep)
+            *made, latents = self.network.reconstruct(inputs[0], inputs[1], keep)
         recipe = self.recipe
         weights = {k: getattr(recipe, k) for k in ("mask_weight", "edge_weight", "alpha_weight")}
         (loss_a, image_a), (loss_b, image_b) = (
             rgba_loss(p.float(), t, self.importance, **weights) for p, t in zip(made, targets, strict=True)
         )
         self.optimizer.zero_grad(set_to_none=True)
-        (loss_a + loss_b).backward()  # type: ignore[no-untyped-call]
+        loss = loss_a + loss_b
+        if recipe.match_weight:
+            loss = loss + recipe.match_weight * self.match(latents, self.step)
+        loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.step += 1
         self._average()
@@ -172,11 +179,15 @@ class Trainer:
             "random_numbers": "numpy.random.default_rng([seed, step])",
             "log": [vars(row) for row in self.log],
         }
-        save_training(folder, network=self.network, ema=self.ema, optimizer=self.optimizer, facts=facts)
+        save_training(folder, self._modules(), self.optimizer, facts)
+
+    def _modules(self) -> dict[str, nn.Module]:
+        """All that a checkpoint holds beside the optimiser."""
+        return {"network": self.network, "ema": self.ema, "match": self.match}
 
     def restore(self, folder: Path) -> None:
         """Go on from the latest checkpoint, if there is one."""
-        facts = load_training(folder, network=self.network, ema=self.ema, optimizer=self.optimizer)
+        facts = load_training(folder, self._modules(), self.optimizer)
         if facts:
             self.step = int(facts["step"])
             self.log = [LogRow(**row) for row in facts["log"]]

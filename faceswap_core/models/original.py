@@ -6,8 +6,7 @@ Source: seeds 002 (Oldpan's PyTorch code) and 004 (the first deepfakes code); at
 Ours beside the seeds: an alpha channel trained on the face mask; inputs centred; and a latent vector that is
 normalised for each person apart, so that both people fill the same region of the latent space and a decoder
 meets there what it was trained on. Without it the swap keeps features of the plate's person (glasses, a bare
-chin) although the reconstruction improves. At the swap a bridge, measured at the end of training, also brings the
-correlations of one person's latent vectors to those of the other.
+chin) although the reconstruction improves. `LatentMatch` brings the shape of the two regions together, too.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-from faceswap_core.models.blocks import Down, SideNorm, Up, bridge_between, initialize
+from faceswap_core.models.blocks import Down, SideNorm, Up, initialize
 
 
 class Encoder(nn.Module):
@@ -42,22 +41,16 @@ class Encoder(nn.Module):
         out: Tensor = self.squeeze(self.down(x).flatten(1))  # (N, 3, R, R) -> (N, 8W, 4, 4) -> (N, latent)
         return out
 
-    def forward(
-        self, x: Tensor, sides: Sequence[int], keep: Tensor | None = None, bridge: Tensor | None = None
-    ) -> Tensor:
-        """Encode views.
+    def latents(self, x: Tensor, sides: Sequence[int]) -> Tensor:
+        """Normalised latent vectors (N, latent) float32 of centred views (N, 3, R, R).
 
-        Args:
-            x: (N, 3, R, R) centred views.
-            sides: the person of each equal part of the batch, in order.
-            keep: (N, latent) factors on the latent vectors, for dropout; None leaves them.
-            bridge: (latent, latent) map z -> z @ bridge to the other person's region; None leaves them.
+        ``sides`` names the person of each equal part of the batch, in order.
         """
-        z = self.norm(self.squeezed(x), sides)
-        if keep is not None:
-            z = z * keep
-        if bridge is not None:
-            z = z @ bridge
+        out: Tensor = self.norm(self.squeezed(x), sides)
+        return out
+
+    def features(self, z: Tensor) -> Tensor:
+        """What the decoders draw from: (N, latent) -> (N, 4W, 8, 8) at 64 px."""
         out: Tensor = self.up(self.unflatten(self.expand(z)))  # -> (N, 8W, 4, 4) -> (N, 4W, 8, 8)
         return out
 
@@ -84,7 +77,6 @@ class Original(nn.Module):
 
     center: Tensor
     spread: Tensor
-    bridges: Tensor
 
     def __init__(self, *, resolution: int, width: int, latent: int) -> None:
         """Build the network.
@@ -99,7 +91,6 @@ class Original(nn.Module):
         self.decoders = nn.ModuleList([Decoder(resolution, width), Decoder(resolution, width)])
         self.register_buffer("center", torch.full((1, 3, 1, 1), 0.5))
         self.register_buffer("spread", torch.full((1, 3, 1, 1), 0.25))
-        self.register_buffer("bridges", torch.eye(latent).repeat(2, 1, 1))
         initialize(self)
 
     def set_colors(self, mean: Sequence[float], std: Sequence[float]) -> None:
@@ -118,14 +109,16 @@ class Original(nn.Module):
         Returns:
             (N, 4, R, R) RGBA 0..1.
         """
-        bridge = None if source == target else self.bridges[source]
-        features = self.encoder((x - self.center) / self.spread, [source], bridge=bridge)
-        out: Tensor = self.decoders[target](features)
+        z = self.encoder.latents(self._centred(x), [source])
+        out: Tensor = self.decoders[target](self.encoder.features(z))
         return out
+
+    def _centred(self, x: Tensor) -> Tensor:
+        return (x - self.center) / self.spread
 
     @torch.no_grad()
     def settle(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
-        """Measure each side's latent statistics anew, and from them the bridges between the sides.
+        """Measure each side's latent statistics anew.
 
         Args:
             batches: views (N, 3, R, R) 0..1 of A and of B.
@@ -133,12 +126,21 @@ class Original(nn.Module):
         raw: tuple[list[Tensor], list[Tensor]] = ([], [])
         for pair in batches:
             for found, x in zip(raw, pair, strict=True):
-                found.append(self.encoder.squeezed((x - self.center) / self.spread).float())
-        latents = [self.encoder.norm.settle(torch.cat(found), side) for side, found in enumerate(raw)]
-        for side in (0, 1):
-            self.bridges[side].copy_(bridge_between(latents[side], latents[1 - side]))
+                found.append(self.encoder.squeezed(self._centred(x)).float())
+        for side, found in enumerate(raw):
+            self.encoder.norm.settle(torch.cat(found), side)
 
-    def reconstruct(self, a: Tensor, b: Tensor, keep: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """D_A(E(a)) and D_B(E(b)) with one pass of the encoder; as many views on either side."""
-        features = self.encoder((torch.cat([a, b]) - self.center) / self.spread, [0, 1], keep)
-        return self.decoders[0](features[: len(a)]), self.decoders[1](features[len(a) :])
+    def reconstruct(self, a: Tensor, b: Tensor, keep: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Draw each person from their own views, with one pass of the encoder.
+
+        Args:
+            a: (N, 3, R, R) views of A, 0..1.
+            b: as many of B.
+            keep: (2N, latent) factors on the latent vectors, for dropout; None leaves them.
+
+        Returns:
+            D_A(E(a)) and D_B(E(b)), (N, 4, R, R) RGBA, and all latent vectors (2N, latent) before dropout.
+        """
+        z = self.encoder.latents(self._centred(torch.cat([a, b])), [0, 1])
+        features = self.encoder.features(z if keep is None else z * keep)
+        return self.decoders[0](features[: len(a)]), self.decoders[1](features[len(a) :]), z

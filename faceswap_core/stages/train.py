@@ -34,7 +34,7 @@ from faceswap_core.types import U8, FileRef, Json, ManifestRef, Progress, no_pro
 
 _log = logging.getLogger(__name__)
 
-TRAINING_VERSION = 2
+TRAINING_VERSION = 3
 """Raised when equal settings and faces give other weights."""
 _LEASE_SECONDS = 600
 _NOT_IN_THE_FOLDER_KEY = {"iterations", "checkpoint_every", "preset"}
@@ -166,6 +166,7 @@ def _recipe(settings: TrainSettings, align: AlignSettings, seed: int, common: di
         feature_weight=settings.feature_weight,
         features=feature_spots(align),
         alpha_weight=settings.alpha_weight,
+        match_weight=settings.match_weight,
         seed=seed,
         color_mean=(mean[0], mean[1], mean[2]),
         color_std=(std[0], std[1], std[2]),

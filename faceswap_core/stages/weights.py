@@ -13,7 +13,7 @@ from torch import Tensor
 
 from faceswap_core.config import AlignSettings, RuntimeSettings
 from faceswap_core.errors import EnvironmentFault, ManifestError, SettingsError
-from faceswap_core.faces.color import ColorMap
+from faceswap_core.faces.color import ColorMap, missed_light
 from faceswap_core.models import MODELS, Original
 from faceswap_core.models.blocks import channels_last
 from faceswap_core.models.checkpoint import load_weights
@@ -172,7 +172,7 @@ class Swapper:
         return self.facts.sizes["resolution"]
 
     def draw(self, views: F32, *, source: int, target: int) -> F32:
-        """D_target(E(views)).
+        """D_target(E(views)), at a swap in the light that D_source(E(views)) misses.
 
         Args:
             views: (N, R, R, 3) 0..255 in the colours of side ``source``.
@@ -180,10 +180,17 @@ class Swapper:
             target: side whose face is drawn.
 
         Returns:
-            (N, R, R, 4) RGBA 0..255 in the common colour space.
+            (N, R, R, 4) RGBA 0..255 in the common colour space, colours not clipped.
         """
-        common = self.facts.colors[source].to_common.apply(views) / np.float32(255)
-        x = torch.from_numpy(common).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
-        made: Tensor = self.network(x.to(self.device), source, target)
+        common = self.facts.colors[source].to_common.apply(views)
+        drawn = self._through(common, source, target)
+        if source != target:
+            again = self._through(common, source, source)
+            drawn[..., :3] += missed_light(common, again[..., :3], again[..., 3] / np.float32(255))
+        return drawn
+
+    def _through(self, common: F32, source: int, target: int) -> F32:
+        x = torch.from_numpy(common / np.float32(255)).permute(0, 3, 1, 2)
+        made: Tensor = self.network(x.contiguous(memory_format=torch.channels_last).to(self.device), source, target)
         out: F32 = made.float().permute(0, 2, 3, 1).cpu().numpy() * np.float32(255)
         return out

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faceswap_core.faces.color import ColorMap, ColorSums, color_map, sum_colors
+from faceswap_core.faces.color import ColorMap, ColorSums, color_map, missed_light, sum_colors
 
 seeds = st.integers(0, 2**31)
 
@@ -104,3 +104,37 @@ def test_colours_are_not_clipped_by_the_map():
     out = ColorMap(np.full(3, 2.0), np.zeros(3)).apply(np.full((1, 1, 3), 200, np.uint8))
     assert out.dtype == np.float32
     assert out.tolist() == [[[400, 400, 400]]]
+
+
+class TestMissedLight:
+    """A face of noise, drawn again without the light that falls on it."""
+
+    AXIS = np.linspace(-1, 1, 16, dtype=np.float32)
+
+    def views(self, light):
+        face = np.random.default_rng(1).uniform(90, 160, (2, 16, 16, 3)).astype(np.float32)
+        return face + light, face
+
+    def test_level_and_slope_come_back(self):
+        light = np.float32(5) + 8 * self.AXIS[None, None, :, None] - 4 * self.AXIS[None, :, None, None]
+        light = light * np.array([1, 0.5, -1], np.float32)
+        views, again = self.views(light)
+        found = missed_light(views, again, np.ones((2, 16, 16), np.float32))
+        np.testing.assert_allclose(found, np.broadcast_to(light, found.shape), atol=0.1)
+
+    def test_only_the_mask_counts(self):
+        views, again = self.views(np.zeros(3, np.float32))
+        views[:, :8] += 20
+        masks = np.ones((2, 16, 16), np.float32)
+        masks[:, :8] = 0
+        np.testing.assert_allclose(missed_light(views, again, masks), 0, atol=0.1)
+
+    def test_what_is_no_light_moves_it_little(self):
+        views, again = self.views(np.zeros(3, np.float32))
+        views[:, 4:12, 2:6] = 255  # a white hand over an eighth of the view
+        found = missed_light(views, again, np.ones((2, 16, 16), np.float32))
+        assert np.abs(found).max() < 25 / 2
+
+    def test_without_a_mask_there_is_no_light(self):
+        views, again = self.views(np.full(3, 9, np.float32))
+        np.testing.assert_array_equal(missed_light(views, again, np.zeros((2, 16, 16), np.float32)), 0)

@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from faceswap_core.errors import ManifestError
+from faceswap_core.models import alignment
 from faceswap_core.models.checkpoint import POINTER, load_weights, save_weights
 from faceswap_core.models.loop import Recipe, Trainer, build_network, importance_map, preview_views, train
 from faceswap_core.storage import sha256_file
@@ -26,6 +27,7 @@ RECIPE = Recipe(
     feature_weight=3.0,
     features=((0.3, 0.3, 0.1), (0.7, 0.3, 0.1)),
     alpha_weight=0.1,
+    match_weight=0.2,
     seed=0,
     color_mean=(0.6, 0.5, 0.4),
     color_std=(0.2, 0.2, 0.1),
@@ -51,6 +53,7 @@ def state(trainer):
     """Everything that the next step depends on."""
     tensors = {f"network.{k}": v for k, v in trainer.network.state_dict().items()}
     tensors |= {f"ema.{k}": v for k, v in trainer.ema.state_dict().items()}
+    tensors |= {f"match.{k}": v for k, v in trainer.match.state_dict().items()}
     for name, parameter in trainer.network.named_parameters():
         tensors |= {f"adam.{name}.{k}": v for k, v in trainer.optimizer.state[parameter].items()}
     return {k: v.detach().clone() for k, v in tensors.items()}
@@ -81,6 +84,18 @@ class TestResume:
         run(resumed, sampler, 12, tmp_path / "parts")
         assert resumed.step == straight.step == 12
         assert_equal_states(state(resumed), state(straight))
+
+    def test_remembered_latent_vectors_come_back_too(self, sampler, tmp_path, monkeypatch):
+        monkeypatch.setattr(alignment, "_REMEMBERED", 8)
+        straight, unmatched = fresh(match_weight=5.0), fresh(match_weight=0.0)
+        run(straight, sampler, 6, tmp_path / "straight")
+        run(unmatched, sampler, 6, tmp_path / "unmatched")
+        run(fresh(match_weight=5.0), sampler, 3, tmp_path / "parts")
+        resumed = fresh(match_weight=5.0)
+        resumed.restore(tmp_path / "parts")
+        run(resumed, sampler, 6, tmp_path / "parts")
+        assert_equal_states(state(resumed), state(straight))
+        assert not torch.equal(straight.network.encoder.squeeze.weight, unmatched.network.encoder.squeeze.weight)
 
     def test_saving_on_the_way_changes_nothing(self, sampler, tmp_path):
         one, two = fresh(), fresh()

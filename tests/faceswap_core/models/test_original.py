@@ -52,9 +52,10 @@ class TestEveryModel:
     def test_one_pass_gives_what_two_give(self, model, resolution, width):
         network = self.build(model, resolution, width)
         a, b = (torch.rand(2, 3, resolution, resolution) for _ in range(2))
-        made = network.reconstruct(a, b)
+        *made, latents = network.reconstruct(a, b)
         for found, wanted in zip(made, (network(a, 0, 0), network(b, 1, 1)), strict=True):
             torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-4)
+        assert latents.shape == (4, network.encoder.squeeze.out_features)
 
     def test_a_view_is_drawn_alike_whatever_stands_beside_it_in_the_batch(self, model, resolution, width):
         network = self.build(model, resolution, width)
