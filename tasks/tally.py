@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from faceswap_core.types import Json
+from faceswap_core.video.sandbox import child_seconds
 
 
 @dataclass
@@ -44,9 +45,13 @@ class Tally:
         """Time one body.
 
         CPU time of a pooled stage is that of its own thread (its tools are capped to one). A stage called directly
-        uses torch's threads, so the whole process is counted, with what other chunks used meanwhile.
+        uses torch's threads, so the whole process is counted, with what other chunks used meanwhile. Both ways
+        children that read media count, too.
         """
-        clock = time.thread_time if pooled else time.process_time
+
+        def clock() -> float:
+            return (time.thread_time() if pooled else time.process_time()) + child_seconds()
+
         began, cpu_began = time.perf_counter(), clock()
         try:
             yield

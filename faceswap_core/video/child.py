@@ -1,7 +1,7 @@
 """one order on stdin -> messages on stdout: the process in which unchecked media is opened (see `sandbox`).
 
 Messages are JSON objects, one a line: ``{"told": ...}`` while the work goes on, then one of ``{"result": ...}``,
-``{"error": class, "message": text}``, ``{"memory": true}`` or ``{"fault": text}``.
+``{"error": class, "message": text}``, ``{"memory": true}`` or ``{"fault": text}``, with ``cpu_seconds`` beside it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import resource
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, TextIO
 
@@ -43,7 +44,8 @@ def main() -> None:
         _arm_clock(seconds)
         _send(channel, {"told": message})
 
-    _send(channel, _outcome(function, order["arguments"], tell))
+    outcome = _outcome(function, order["arguments"], tell)
+    _send(channel, {**outcome, "cpu_seconds": time.process_time()})
 
 
 def _outcome(function: Callable[[Json, Tell], Any], arguments: Json, tell: Tell) -> Json:

@@ -13,6 +13,7 @@ import selectors
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -53,6 +54,14 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 
+_spent = threading.local()
+
+
+def child_seconds() -> float:
+    """Seconds of processor time of all children that the calling thread has waited for to their end."""
+    return float(getattr(_spent, "seconds", 0.0))
+
+
 def ignore(message: Any) -> None:
     """Take no notice of what a child tells."""
 
@@ -91,6 +100,7 @@ def run_limited(
         for line in _lines(process, source, limits):
             message = json.loads(line)
             if "told" not in message:
+                _spent.seconds = child_seconds() + message["cpu_seconds"]
                 return _result(message, source, limits)
             told(message["told"])
         if process.wait() > 0:

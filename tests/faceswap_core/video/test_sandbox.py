@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -75,6 +76,19 @@ def test_result_and_messages_come_back_in_order(monkeypatch):
     assert heard == [0, 1, 2]
     assert "SECRET_TOKEN" not in found["environment"]
     assert not {"torch", "prefect", "pydantic"} & set(found["modules"])
+
+
+def test_time_of_a_child_counts_for_the_thread_that_waited_for_it():
+    def child_seconds_of(work):
+        before = sandbox.child_seconds()
+        work()
+        return sandbox.child_seconds() - before
+
+    assert child_seconds_of(lambda: None) == 0
+    assert child_seconds_of(lambda: run_limited(chatter, {}, source="v.mp4")) > 0
+    with ThreadPoolExecutor() as pool:
+        elsewhere = lambda: pool.submit(run_limited, chatter, {}, source="v.mp4").result()  # noqa: E731
+        assert child_seconds_of(elsewhere) == 0
 
 
 def test_what_a_library_prints_is_no_message():
