@@ -40,8 +40,8 @@ def evaluate_swap(
     """Judge every frame that shows a face in both the plate and the truth.
 
     All is measured in chip space, inside the plate's face mask, in the common colour space: the swap
-    D_B(E(A_t)), the plate A_t after mean normalisation, the mean face of B's training set, the reconstruction
-    D_B(E(B_t)), and the truth blurred.
+    D_B(E(A_t)) as `Swapper.draw` gives it, the plate A_t after mean normalisation, the mean face of B's training
+    set, the reconstruction D_B(E(B_t)), and the truth blurred.
 
     Args:
         workspace: where manifests are.
