@@ -15,7 +15,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,11 +42,12 @@ _SETTINGS = {
 
 
 @contextmanager
-def prefect_server(*, quiet: bool) -> Iterator[str]:
+def prefect_server(*, quiet: bool, meanwhile: Callable[[], object] = lambda: None) -> Iterator[str]:
     """Set Prefect's environment and give the URL of a server for everything that runs inside.
 
     Args:
         quiet: whether Prefect's own lines below warnings stay off the terminal.
+        meanwhile: called while a server of our own starts, which takes as long as importing the flows does.
 
     Raises:
         EnvironmentFault: no server could be started.
@@ -62,7 +63,7 @@ def prefect_server(*, quiet: bool) -> Iterator[str]:
         with _exported(named):
             yield named
         return
-    with _embedded(home) as url, _exported(url):
+    with _embedded(home, meanwhile) as url:
         yield url
 
 
@@ -99,19 +100,23 @@ def answers(url: str) -> bool:
 
 
 @contextmanager
-def _embedded(home: Path) -> Iterator[str]:
+def _embedded(home: Path, meanwhile: Callable[[], object]) -> Iterator[str]:
     """One server for this command and its children; it ends with this process, however that ends."""
     with contextlib.ExitStack() as stack:
         database = _database(home, stack)
         if _is_damaged(database):
             _set_aside(database)
-        process, url = _start(home, database)
+        port = _free_port()
+        url = f"http://127.0.0.1:{port}/api"
+        stack.enter_context(_exported(url))
+        process = _start(home, database, port)
+        stack.callback(lambda: _stop(process))
+        meanwhile()
         if not _wait_until_up(process, url) and database.exists():
             _stop(process)
             _set_aside(database)
-            process, url = _start(home, database)
+            process = _start(home, database, port)
             _wait_until_up(process, url)
-        stack.callback(_stop, process)
         if process.poll() is not None or not answers(url):
             raise EnvironmentFault(
                 f"the Prefect server did not start within {STARTUP_SECONDS:.0f} s: see {home / _LOG}, or set "
@@ -168,8 +173,7 @@ def _set_aside(database: Path) -> None:
             part.rename(f"{aside}{suffix}")
 
 
-def _start(home: Path, database: Path) -> tuple[subprocess.Popen[bytes], str]:
-    port = _free_port()
+def _start(home: Path, database: Path, port: int) -> subprocess.Popen[bytes]:
     environment = {
         **os.environ,
         "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{database}",
@@ -179,10 +183,9 @@ def _start(home: Path, database: Path) -> tuple[subprocess.Popen[bytes], str]:
     }
     command = [sys.executable, "-P", "-m", "flows.server_child", str(port), str(os.getpid())]
     with open(home / _LOG, "wb") as log:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
-    return process, f"http://127.0.0.1:{port}/api"
 
 
 def _free_port() -> int:

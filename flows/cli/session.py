@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 import os
 import signal
@@ -62,7 +63,7 @@ def _failed(output: Output, error: FaceswapError, debug: bool) -> int:
 def _serve(work: Callable[[], Json], output: Output, debug: bool) -> None:
     from flows.server import prefect_server
 
-    with prefect_server(quiet=sys.stdout.isatty()), _drained():
+    with prefect_server(quiet=sys.stdout.isatty(), meanwhile=_import_flows), _drained():
         from tasks import progress
 
         if not debug:
@@ -70,6 +71,10 @@ def _serve(work: Callable[[], Json], output: Output, debug: bool) -> None:
         progress.reset()
         with output.live(), progress.listening(output.stage):
             work()
+
+
+def _import_flows() -> None:
+    importlib.import_module("flows.pipeline")
 
 
 def _keep_our_tracebacks_quiet() -> None:
