@@ -21,7 +21,7 @@ from faceswap_core.stages.track import track_faces
 from faceswap_core.stages.verify import verify_video, video_report
 from faceswap_core.storage import Workspace, file_ref
 
-LOSSLESS = EncodeSettings(crf=0, preset="ultrafast")
+LOSSLESS = EncodeSettings(crf=0, preset="draft", options={"preset": "ultrafast"})
 
 
 def rows_of(chain, refs, schema, columns=None):
