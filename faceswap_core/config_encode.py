@@ -20,8 +20,10 @@ Encoder: TypeAlias = Literal[
     "hevc_nvenc",
 ]
 """FFmpeg's names of the encoders that are known here."""
-_RATELESS = ("ffv1", "prores_ks")
-"""Encoders without a quality or rate to choose."""
+_WITHOUT_CRF = ("ffv1", "prores_ks")
+"""Encoders without a quality to choose."""
+_WITHOUT_BITRATE = (*_WITHOUT_CRF, "libsvtav1", "libvpx-vp9")
+"""Encoders without a rate to choose, or that miss it by a quarter where they see the video once."""
 
 
 def _as_text(given: Any) -> Any:
@@ -44,7 +46,8 @@ class EncodeSettings(Branch):
     """Constant rate factor: lower is better and larger, 0 is lossless; by default the preset's. Chunks are encoded
     apart from each other."""
     bitrate: float | None = Field(default=None, ge=8, le=4_000_000)
-    """Average rate of the video stream in kbit/s, in place of ``crf``: one encoder then runs over the whole video."""
+    """Average rate of the video stream in kbit/s, in place of ``crf``: one encoder then runs over the whole video.
+    For H.264 and HEVC."""
     threads: int = Field(default=1, ge=1, le=64)
     """Threads of the encoder; part of the result, since an encoder's output may depend on it."""
     options: Annotated[dict[str, str], BeforeValidator(_as_text)] = Field(default_factory=dict)
@@ -54,13 +57,13 @@ class EncodeSettings(Branch):
     def _one_rate(self) -> Self:
         if self.crf is not None and self.bitrate is not None:
             raise ValueError(f"crf ({self.crf:g}) and bitrate ({self.bitrate:g}) exclude each other: remove one")
-        rateless = self.codec in _RATELESS if self.codec else self.preset == "master"
-        if rateless and (self.bitrate or self.crf):
-            name = "bitrate" if self.bitrate else "crf"
-            raise ValueError(
-                f"{name} is not for {self.codec or 'preset master'}, which knows no rate: remove it, "
-                'or name another codec, such as "libx265"'
-            )
+        master = self.preset == "master" and self.codec is None
+        for name, codecs in (("crf", _WITHOUT_CRF), ("bitrate", _WITHOUT_BITRATE)):
+            if getattr(self, name) and (master or self.codec in codecs):
+                raise ValueError(
+                    f"{name} is not for {self.codec or 'preset master'}: remove it, or set codec to another encoder, "
+                    'such as "libx265"'
+                )
         if self.codec == "prores_ks" and self.crf == 0:
             raise ValueError('prores_ks is never lossless: remove crf, or set codec = "ffv1"')
         return self

@@ -43,7 +43,8 @@ def codec_options(codec: str, settings: EncodeSettings, facts: StreamFacts, pix_
     if codec == "libsvtav1":
         return {"preset": speed, "g": _KEYINT} | _svt_av1(settings, facts, quality)
     if codec == "libvpx-vp9":
-        return {"deadline": "good", "cpu-used": speed, "g": _KEYINT} | _vp9(settings, quality)
+        rate = {"crf": str(round(quality)), "b": "0"} if quality else {"lossless": "1"}
+        return {"deadline": "good", "cpu-used": speed, "g": _KEYINT} | rate
     if codec in ("h264_nvenc", "hevc_nvenc"):
         return {"preset": speed, "g": _KEYINT} | _nvenc(settings, quality)
     return {"preset": speed, "g": _KEYINT} | _x264(settings, facts, quality)
@@ -83,20 +84,10 @@ def _svt_av1(settings: EncodeSettings, facts: StreamFacts, crf: float) -> dict[s
         params.append(f"mastering-display={display_decimals(facts.mastering_display)}")
     if facts.content_light:
         params.append("content-light={},{}".format(*facts.content_light))
-    if settings.bitrate:
-        rate = {"b": _bits(settings.bitrate)}
-    elif crf:
-        rate = {"crf": str(round(crf))}
-    else:
-        rate = {}
+    rate = {"crf": str(round(crf))} if crf else {}
+    if not rate:
         params.append("lossless=1")
     return {"svtav1-params": ":".join(params)} | rate
-
-
-def _vp9(settings: EncodeSettings, crf: float) -> dict[str, str]:
-    if settings.bitrate:
-        return {"b": _bits(settings.bitrate)}
-    return {"crf": str(round(crf)), "b": "0"} if crf else {"lossless": "1"}
 
 
 def _nvenc(settings: EncodeSettings, quality: float) -> dict[str, str]:

@@ -3,11 +3,11 @@ from __future__ import annotations
 import errno
 from dataclasses import replace
 from fractions import Fraction
-from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from recoding import RECT, recode
 
 from faceswap_core.config_encode import EncodeSettings
 from faceswap_core.errors import DiskFullError, MediaError, SettingsError
@@ -15,7 +15,6 @@ from faceswap_core.video.assemble import assemble, suffix_for
 from faceswap_core.video.encoder import encode_chunk, write_video
 from faceswap_core.video.index import build_index, plan_chunks
 from faceswap_core.video.outfile import open_output
-from faceswap_core.video.patch import edit_rect
 from faceswap_core.video.presets import encode_spec
 from faceswap_core.video.reader import decode_linear, read_chunk, to_rgb
 from faceswap_core.video.timing import decode_times
@@ -23,26 +22,10 @@ from faceswap_core.video.verify import verify_video
 
 FAST = EncodeSettings(preset="draft", crf=20)
 LOSSLESS = EncodeSettings(preset="draft", crf=0, codec="libx264")
-RECT = (20, 16, 40, 30)
 
 
 def with_options(options: dict[str, str]) -> EncodeSettings:
     return EncodeSettings(preset="draft", crf=20, options=options)
-
-
-def recode(source: Path, out: Path, settings: EncodeSettings, *, chunk_frames: int = 12, edit=None):
-    """Index, read, edit, encode and assemble a clip."""
-    index = build_index(source)
-    parts = []
-    for chunk in plan_chunks(index, chunk_frames):
-        frames = (f.frame for f in read_chunk(source, chunk))
-        if edit is not None:
-            frames = (edit_rect(frame, RECT, edit) for frame in frames)
-        part = out.with_name(f"{out.stem}-part{chunk.chunk_index}.mp4")
-        parts.append(encode_chunk(frames, encode_spec(settings, index.facts), index.facts, part))
-        assert parts[-1].pts == chunk.pts
-    report = assemble(source, [part.path for part in parts], out, index)
-    return index, parts, report
 
 
 @pytest.mark.parametrize(
@@ -95,10 +78,30 @@ def test_equal_input_gives_equal_bytes(clip, tmp_path):
     assert len({part.extradata_sha for parts in made for part in parts}) == 1
 
 
+@pytest.mark.parametrize("codec", ["libx265", "ffv1", "prores_ks"])
+def test_equal_input_gives_equal_bytes_with_other_encoders(clip, tmp_path, codec):
+    facts = build_index(clip("ten.mp4")).facts
+    spec = encode_spec(EncodeSettings(codec=codec, preset="draft"), facts)
+    for n in range(3):
+        encode_chunk(decode_linear(clip("ten.mp4")), spec, facts, tmp_path / f"{n}.mov")
+    assert len({path.read_bytes() for path in tmp_path.glob("*.mov")}) == 1
+
+
 def test_equal_pictures_render_to_equal_bytes(tmp_path):
     for n in range(6):
         write_video(tmp_path / f"{n}.mp4", pictures(20), fps=Fraction(25))
     assert len({(tmp_path / f"{n}.mp4").read_bytes() for n in range(6)}) == 1
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+@pytest.mark.parametrize("kbps", [100, 250])
+def test_average_rate_is_met(clip, tmp_path, codec, kbps):
+    """Ten seconds, as a rate needs some to settle; the source has 70 kbit/s."""
+    facts = build_index(clip("ten_seconds.mp4")).facts
+    settings = EncodeSettings(codec=codec, bitrate=kbps, options={"preset": "ultrafast"})
+    made = encode_chunk(decode_linear(clip("ten_seconds.mp4")), encode_spec(settings, facts), facts, tmp_path / "x.mp4")
+    assert made.frames == 300
+    assert abs(made.bytes * 8 / 10_000 / kbps - 1) < 0.05
 
 
 def test_given_parameter_lists_are_joined_to_our_own(clip, tmp_path):
@@ -146,6 +149,14 @@ def test_what_the_container_cannot_hold_is_named(clip, tmp_path):
     checked = verify_video(tmp_path / "subs.mp4", index, clip("subs.mkv"))
     assert not checked.streams_equal
     assert len(checked.not_carried) == 1
+
+
+@pytest.mark.parametrize(("suffix", "ratio"), [(".mp4", Fraction(64, 45)), (".mkv", Fraction(1))])
+def test_aspect_ratio_is_kept_or_named_where_the_codec_does_not_say_it(clip, tmp_path, suffix, ratio):
+    out = tmp_path / f"sar{suffix}"
+    _, _, report = recode(clip("sar.mp4"), out, EncodeSettings(codec="ffv1"))
+    assert build_index(out).facts.sample_aspect_ratio == ratio
+    assert [text.split(":")[0] for text in report.not_carried] == ["sample aspect ratio 64"] * (suffix == ".mkv")
 
 
 def test_matroska_from_mp4_rounds_times_to_a_millisecond_and_shifts_nothing(clip, tmp_path):
