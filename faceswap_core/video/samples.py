@@ -28,7 +28,8 @@ _GRAY = re.compile(r"gray(\d\d?)?(le)?$")
 _PACKED = {"rgb24": (3, 0, 1, 2), "bgr24": (3, 2, 1, 0), "rgba": (4, 0, 1, 2), "bgra": (4, 2, 1, 0)}
 _PACKED |= {"rgb0": _PACKED["rgba"], "bgr0": _PACKED["bgra"]}
 _WITH_ALPHA = ("rgba", "bgra")
-_PAIRED = {"nv12": ((2, 2), 8, 0), "nv21": ((2, 2), 8, 0), "nv16": ((2, 1), 8, 0), "p010le": ((2, 2), 10, 6)}
+_PAIRED = {"nv12": ((2, 2), 8, 0), "nv21": ((2, 2), 8, 0), "nv16": ((2, 1), 8, 0)}
+_PAIRED |= {"p010le": ((2, 2), 10, 6), "p210le": ((2, 1), 10, 6), "p016le": ((2, 2), 16, 0)}
 """Luma and interleaved chroma: sub-sampling, bits, zero bits below them."""
 
 

@@ -31,6 +31,7 @@ WIDER = [
     ("nv12", "yuv420p"),
     ("yuv420p10le", "p010le"),
     ("p010le", "yuv422p10le"),
+    ("yuv422p10le", "p210le"),
     ("yuva420p", "yuva444p10le"),
     ("gray", "yuv420p"),
     ("gray10le", "yuv422p10le"),
