@@ -26,7 +26,8 @@ from faceswap_core.video.samples import describes, widened
 __all__ = ["EncodeSpec", "EncodedChunk", "encode_chunk", "require_encoder", "write_video"]
 
 _MOV_ONLY = ("prores", "dnxhd")
-_LIMITED, _BT709 = 1, 1
+_LIMITED, _FULL = 1, 2
+_RGB, _BT709 = 0, 1
 _NO_MATRIX = (0, 2)
 """H.273 MatrixCoefficients of RGB, and of nothing said."""
 _PROBE_SIZE = (256, 144)
@@ -133,10 +134,11 @@ def _add_encoder(container: OutputContainer, spec: EncodeSpec, facts: StreamFact
 
 
 def _range_and_matrix(spec: EncodeSpec, facts: StreamFacts) -> tuple[int, int]:
-    """Colour range and matrix of the output: the source's, or limited BT.709 where RGB becomes YUV."""
-    if pixel_format(facts.pix_fmt).model == "rgb" and pixel_format(spec.pix_fmt).model != "rgb":
-        return _LIMITED, _BT709
-    return facts.color_range, facts.colorspace
+    """Colour range and matrix of the output: the source's, unless RGB becomes YUV or the other way round."""
+    given, taken = pixel_format(facts.pix_fmt).model == "rgb", pixel_format(spec.pix_fmt).model == "rgb"
+    if given == taken:
+        return facts.color_range, facts.colorspace
+    return (_FULL, _RGB) if taken else (_LIMITED, _BT709)
 
 
 def _open_encoder(stream: VideoStream, spec: EncodeSpec, facts: StreamFacts) -> None:

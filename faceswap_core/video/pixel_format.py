@@ -82,7 +82,7 @@ def losses(source: str, target: str) -> list[str]:
     gray, model, chroma, bits, alpha = _losses(a, b)
     told = {
         f"colours: {target} holds shades of grey": gray,
-        f"RGB samples: converted to {target}": model and not gray,
+        f"{a.model.upper()} samples: converted to {target}": model and not gray,
         f"chroma at {a.subsampling}: reduced to {b.subsampling}": chroma and not model,
         f"{a.bits} bits a sample: reduced to {b.bits}": bits,
         f"transparency: {target} holds none": alpha,

@@ -119,13 +119,13 @@ def widened(frame: VideoFrame, pix_fmt: str) -> VideoFrame:
         if number >= len(given.views):
             view[...] = 1 << (taken.bits - 1) << taken.shift
             continue
-        codes = given.views[number] >> given.shift
+        codes = given.views[number] >> given.shift if given.shift else given.views[number]
         chroma = number > 0 and not given.rgb
         if chroma and given.block_wh != taken.block_wh:
             codes = _spread(codes, given.block_wh, taken.block_wh, view.shape, interlaced=frame.interlaced_frame)
-        view[...] = _deeper(codes, given.bits, taken.bits, full=full, chroma=chroma) << taken.shift
+        _store(codes, given.bits, view, taken, full=full, chroma=chroma)
     if taken.alpha is not None and given.alpha is not None:
-        taken.alpha[...] = _deeper(given.alpha, given.bits, taken.bits, full=True, chroma=False)
+        _store(given.alpha, given.bits, taken.alpha, taken, full=True, chroma=False)
     return out
 
 
@@ -134,20 +134,22 @@ def _spread(
 ) -> Plane:
     """Chroma samples repeated from one sub-sampling to a finer one."""
     across, down = block_wh[0] // into_wh[0], block_wh[1] // into_wh[1]
-    rows, columns = np.arange(shape_hw[0]), np.arange(shape_hw[1]) // across
-    if interlaced:  # lines alternate between two pictures: line 2n + f is the n-th of field f, before and after
-        rows = np.minimum(rows // 2 // down * 2 + rows % 2, len(codes) - 1)
-    else:
-        rows = rows // down
-    return np.asarray(codes[rows[:, None], columns[None, :]])
+    if down > 1:
+        rows = np.arange(shape_hw[0])
+        if interlaced:  # lines alternate between two pictures: line 2n + f is the n-th of field f, before and after
+            rows = np.minimum(rows // 2 // down * 2 + rows % 2, len(codes) - 1)
+        else:
+            rows = rows // down
+        codes = codes[rows]
+    return codes.repeat(across, axis=1)[:, : shape_hw[1]]
 
 
-def _deeper(codes: Plane, bits: int, more: int, *, full: bool, chroma: bool) -> Plane:
-    """Codes of ``bits`` as codes of ``more`` bits; the type is that of the larger."""
-    dtype = np.uint8 if more == 8 else np.uint16
+def _store(codes: Plane, bits: int, view: Plane, taken: Samples, *, full: bool, chroma: bool) -> None:
+    """Write codes of ``bits`` as those of another format into one of its views."""
+    more = taken.bits
     if bits == more or not full:
-        wide: Plane = codes.astype(dtype)
-        return wide << (more - bits)
+        np.left_shift(codes, more - bits + taken.shift, out=view, dtype=view.dtype, casting="unsafe")
+        return
     top, zero = (1 << bits) - 1, (1 << (bits - 1) if chroma else 0)
     table = np.rint((np.arange(top + 1) - zero) * ((1 << more) - 1) / top) + zero * (1 << (more - bits))
-    return np.asarray(table.clip(0, (1 << more) - 1).astype(dtype)[codes])
+    view[...] = table.clip(0, (1 << more) - 1).astype(view.dtype)[codes] << taken.shift

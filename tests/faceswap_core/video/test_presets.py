@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from recoding import recode
 
 from faceswap_core.config_encode import EncodeSettings
 from faceswap_core.errors import EnvironmentFault, SettingsError
+from faceswap_core.video.colour import to_rgb
 from faceswap_core.video.encoder import encode_chunk, require_encoder
 from faceswap_core.video.facts import StreamFacts
 from faceswap_core.video.index import build_index
@@ -210,6 +212,21 @@ KEPT = ("width", "height", "sample_aspect_ratio", "rotation", "color_range", "co
 KINDS = ("b.mp4", "ten.mp4", "c422.mp4", "c444.mp4", "interlaced.mp4", "interlaced.ts", "sar.mp4", "rotated.mp4",
          "hdr10.mp4", "odd.webm", "vfr.mkv", "prores.mov")  # fmt: skip
 FASTER = {"libx264": {"preset": "superfast"}, "libx265": {"preset": "ultrafast"}}
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "tags"), [("moving.gif", "libx264", (1, 1)), ("b.mp4", "libx264rgb", (2, 0))]
+)
+def test_a_change_of_colour_model_is_tagged_and_named(clip, tmp_path, name, codec, tags):
+    settings = EncodeSettings(codec=codec, crf=0, options={"preset": "ultrafast"})
+    out = tmp_path / "out.mkv"
+    index, _, _ = recode(clip(name), out, settings)
+    found = build_index(out).facts
+    assert (found.color_range, found.colorspace) == tags
+    lost = encode_spec(settings, index.facts).lost
+    assert lost[0].startswith(("RGB" if codec == "libx264" else "YUV") + " samples")
+    for before, after in zip(decode_linear(clip(name)), decode_linear(out), strict=True):
+        assert np.abs(to_rgb(before).astype(int) - to_rgb(after)).mean() < 3
 
 
 @pytest.mark.parametrize("name", KINDS)
