@@ -13,6 +13,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from faceswap_core.config_branch import Branch
+from faceswap_core.config_encode import EncodeSettings as EncodeSettings
 from faceswap_core.config_training import TrainSettings as TrainSettings
 from faceswap_core.errors import SettingsError
 
@@ -136,21 +137,6 @@ class BlendSettings(Branch):
     """Strength of an unsharp mask on the patch, against the softness of an average face; 0 leaves it."""
     erode: float = Field(default=0.0, ge=0, le=0.5)
     """How far the mask is drawn in, as a share of the patch's side."""
-
-
-class EncodeSettings(Branch):
-    """How the output is encoded."""
-
-    codec: Literal["libx264", "libx264rgb", "ffv1"] = "libx264"
-    """Encoder of the video stream; ``ffv1`` and crf 0 are lossless."""
-    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower"] = "medium"
-    """x264 preset."""
-    crf: int = Field(default=16, ge=0, le=51)
-    """x264 constant rate factor; 0 is lossless."""
-    threads: int = Field(default=1, ge=1, le=64)
-    """Threads of the encoder; part of the result, since x264's output depends on it."""
-    options: dict[str, str] = Field(default_factory=dict)
-    """Further encoder options, given as they are."""
 
 
 class RuntimeSettings(Branch):

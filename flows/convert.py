@@ -14,7 +14,7 @@ from faceswap_core.types import FileRef, ManifestRef
 from flows.faceset import Faceset
 from flows.gather import gather
 from tasks import progress
-from tasks.convert import assemble_video, reencode_chunk, smooth_frames, swap_frames, verify_video
+from tasks.convert import assemble_video, encode_stream, reencode_chunk, smooth_frames, swap_frames, verify_video
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ def convert(job: JobSettings, plate: Faceset, weights: FileRef) -> Converted:
 
 
 def _encoded_chunks(job: JobSettings, plate: Faceset, weights: FileRef) -> list[ManifestRef]:
-    _announce(plate)
+    """CHUNKS, or one for all where an average rate is asked for: an encoder must then see the whole video."""
+    _announce(job, plate)
     halos = [halo(plate.frames, i, job.smooth) for i in range(len(plate.frames))]
     swapped: list[ManifestRef] = []
     smoothing: list[PrefectFuture[ManifestRef]] = []
@@ -50,14 +51,17 @@ def _encoded_chunks(job: JobSettings, plate: Faceset, weights: FileRef) -> list[
         while len(smoothing) <= i and max((*halos[len(smoothing)][1], len(smoothing))) <= i:
             number = len(smoothing)
             smoothing.append(_smooth(job, number, swapped, halos[number]))
-            encoding.append(_encode(job, plate, number, smoothing[number]))
-    gather(smoothing, lambda i, _: progress.finished(layout.SMOOTHED, str(i), plate.frames[i]["rows"]))
+            if job.encode.bitrate is None:
+                encoding.append(_encode(job, plate, number, smoothing[number]))
+    smoothed = gather(smoothing, lambda i, _: progress.finished(layout.SMOOTHED, str(i), plate.frames[i]["rows"]))
+    if job.encode.bitrate is not None:
+        return gather([_encode_all(job, plate, smoothed)])
     return gather(encoding, lambda i, _: progress.finished("reencode-chunk", str(i), plate.frames[i]["rows"]))
 
 
-def _announce(plate: Faceset) -> None:
+def _announce(job: JobSettings, plate: Faceset) -> None:
     progress.expect(layout.SWAPPED, plate.faces, "faces")
-    for stage in (layout.SMOOTHED, "reencode-chunk"):
+    for stage in (layout.SMOOTHED, "reencode-chunk" if job.encode.bitrate is None else "encode-stream"):
         progress.expect(stage, sum(frames["rows"] for frames in plate.frames))
 
 
@@ -102,3 +106,7 @@ def _encode(
     return reencode_chunk.submit(
         str(job.workspace), plate.video, chunk_index, frames, smoothed, job.blend, job.encode, return_state=False
     )
+
+
+def _encode_all(job: JobSettings, plate: Faceset, smoothed: list[ManifestRef]) -> PrefectFuture[ManifestRef]:
+    return encode_stream.submit(str(job.workspace), plate.video, plate.frames, smoothed, job.blend, job.encode)

@@ -116,6 +116,9 @@ video = "out/demo.mp4"
 [decode]
 chunk_frames = 60
 
+[encode]
+preset = "draft"
+
 [train]
 preset = "draft"
 {training}"""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from faceswap_core.config import JobSettings, TrainSettings, names_checkpoint
+from faceswap_core.config import EncodeSettings, JobSettings, TrainSettings, names_checkpoint
 from faceswap_core.config_recode import RecodeSettings
 from faceswap_core.errors import DiskFullError, MediaError, SettingsError
 from faceswap_core.models import MODELS
 from faceswap_core.stages.weights import check_view, finished_weights, pick_device, read_facts
 from faceswap_core.storage import Workspace, free_bytes, sha256_file
+from faceswap_core.video.encoder import require_encoder
 from faceswap_core.video.outfile import muxer_of
+from faceswap_core.video.presets import PRESET_CODECS
 
 _GFLOP_PER_FACE = 0.195
 """Forward and backward pass of one face at width 16 and 64 px (counted from its layers)."""
@@ -25,11 +27,12 @@ def check_job(job: JobSettings, *, force: bool) -> None:
     Raises:
         SettingsError: a subject without footage, or a training that would take days on a CPU.
         MediaError: a video is missing.
-        EnvironmentFault: the wanted device is missing, or the disk is clearly too small.
+        EnvironmentFault: the wanted device or encoder is missing, or the disk is clearly too small.
     """
     Workspace(job.workspace)
     device = pick_device(job.runtime).type
     _check_output(job)
+    _check_encoder(job.encode)
     _check_model(job)
     if device == "cpu" and not force:
         _check_training_cost(job)
@@ -42,10 +45,12 @@ def check_recode(settings: RecodeSettings) -> None:
 
     Raises:
         SettingsError: the output would replace the source, or cannot be written.
+        EnvironmentFault: the named encoder cannot run on this machine.
         MediaError: the video is missing.
     """
     Workspace(settings.workspace)
     _check_file(settings.output, settings.workspace, {settings.video})
+    _check_encoder(settings.encode)
     if not settings.video.is_file():
         raise MediaError(f"video {settings.video} does not exist or is no file: correct its path")
 
@@ -88,6 +93,12 @@ def _check_file(output: Path, workspace: Path, footage: set[Path]) -> None:
         raise SettingsError(f"the output {output} is a video that the job reads: name another file")
     if output.is_dir() or workspace.is_file():
         raise SettingsError(f"the output {output} must be a file and the workspace {workspace} a folder")
+
+
+def _check_encoder(settings: EncodeSettings) -> None:
+    """Refuse an encoder that cannot run here, as far as it is known before the source is read."""
+    for codec in [settings.codec] if settings.codec else PRESET_CODECS[settings.preset]:
+        require_encoder(codec)
 
 
 def _check_model(job: JobSettings) -> None:

@@ -18,7 +18,7 @@ from flows.preflight import check_recode
 from flows.record import recorded
 from flows.report import environment, write_figures
 from tasks import progress
-from tasks.convert import assemble_video, reencode_chunk, verify_video
+from tasks.convert import assemble_video, encode_stream, reencode_chunk, verify_video
 from tasks.faceset import decode_frames, part_name, plan_video
 from tasks.options import job_runner
 from tasks.tally import Tally, counting
@@ -54,25 +54,28 @@ def _recoded(settings: RecodeSettings, tally: Tally) -> Json:
     return {
         "frames": state_counts(store, chunks) | {"source_damage": source_damage(store, source, frames)},
         "stages": tally.report(),
-        "video": video_report(store, checks),
+        "video": video_report(store, checks) | {"encoding": assembled["encoding"]},
         "environment": environment(settings.runtime),
     }
 
 
 def _encoded(settings: RecodeSettings, source: FileRef) -> tuple[list[ManifestRef], list[ManifestRef]]:
-    """FRAMES and CHUNKS; a chunk is encoded while later ones are decoded."""
-    workspace = str(settings.workspace)
+    """FRAMES and CHUNKS; a chunk is encoded while later ones are decoded, or all in one go at an average rate."""
+    workspace, encode = str(settings.workspace), settings.encode
     (plan,) = gather([plan_video.submit(workspace, source, settings.decode)])
-    for stage in (layout.FRAMES, "reencode-chunk"):
+    by_chunk = encode.bitrate is None
+    for stage in (layout.FRAMES, "reencode-chunk" if by_chunk else "encode-stream"):
         progress.expect(stage, plan["rows"])
     decoding = [decode_frames.submit(workspace, source, plan, i, settings.decode) for i in range(plan["chunks"])]
     encoding = [
-        reencode_chunk.submit(workspace, source, i, future, None, BlendSettings(), settings.encode, return_state=False)
-        for i, future in enumerate(decoding)
+        reencode_chunk.submit(workspace, source, i, future, None, BlendSettings(), encode, return_state=False)
+        for i, future in enumerate(decoding if by_chunk else [])
     ]
 
     def decoded(i: int, frames: ManifestRef) -> None:
         progress.finished(layout.FRAMES, part_name(source, i), frames["rows"])
 
     frames = gather(decoding, decoded)
+    if not by_chunk:
+        return frames, gather([encode_stream.submit(workspace, source, frames, None, BlendSettings(), encode)])
     return frames, gather(encoding, lambda i, _: progress.finished("reencode-chunk", str(i), frames[i]["rows"]))

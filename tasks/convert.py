@@ -47,7 +47,7 @@ def smooth_frames(
     return smooth.smooth_frames(Workspace(workspace), chunk_index, swapped, before, after, settings)
 
 
-@stage_task("reencode-chunk", run_name="reencode-chunk-{chunk_index:04d}", digests=encoder_digests)
+@stage_task("reencode-chunk", 2, run_name="reencode-chunk-{chunk_index:04d}", digests=encoder_digests)
 def reencode_chunk(
     workspace: str,
     plate: FileRef,
@@ -62,7 +62,21 @@ def reencode_chunk(
     return encode.reencode_chunk(Workspace(workspace), plate, frames, smoothed, blend, encode_settings, tell)
 
 
-@stage_task("assemble-video", digests=encoder_digests)
+@stage_task("encode-stream", digests=encoder_digests)
+def encode_stream(
+    workspace: str,
+    plate: FileRef,
+    frames: list[ManifestRef],
+    smoothed: list[ManifestRef] | None,
+    blend: BlendSettings,
+    encode_settings: EncodeSettings,
+) -> ManifestRef:
+    """Paste the patches of all chunks, if there are any, and encode them in one go at an average rate."""
+    tell = progress.of_whole("encode-stream")
+    return encode.encode_stream(Workspace(workspace), plate, frames, smoothed, blend, encode_settings, tell)
+
+
+@stage_task("assemble-video", 2, digests=encoder_digests)
 def assemble_video(
     workspace: str, plate: FileRef, frames: list[ManifestRef], chunks: list[ManifestRef], output: str
 ) -> Assembled:

@@ -57,17 +57,20 @@ def device_digests(inputs: Mapping[str, Any]) -> Json:
     return {"device": device.type, "precision": resolve_precision(precision, device) if precision else None}
 
 
+_ENCODING_LIBRARIES = ("libx264*", "libx265*", "libSvtAv1*", "libvpx*", "libavcodec*", "libswscale*")
+
+
 @cache
 def _encoder_libraries() -> tuple[str, ...]:
     """PyAV's version and the names of the libraries that it brings along (auditwheel puts their digest there)."""
     spec = importlib.util.find_spec("av")
     folder = Path(str(spec.origin)).parents[1] / "av.libs" if spec else Path()
-    names = sorted(p.name for pattern in ("libx264*", "libavcodec*", "libswscale*") for p in folder.glob(pattern))
+    names = sorted(p.name for pattern in _ENCODING_LIBRARIES for p in folder.glob(pattern))
     return (importlib.metadata.version("av"), *names)
 
 
 def encoder_digests(inputs: Mapping[str, Any]) -> Json:
-    """Versions of PyAV and of its x264, so that an upgrade encodes anew."""
+    """Versions of PyAV and of the encoders that it brings along, so that an upgrade encodes anew."""
     return {"encoder": list(_encoder_libraries())}
 
 

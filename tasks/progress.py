@@ -132,6 +132,17 @@ def of(stage: str, part: str) -> Progress:
     return lambda done, total, note: _board.update(stage, part, done, total, note)
 
 
+def of_whole(stage: str) -> Progress:
+    """Progress callback of work that has one part and keeps nothing when it is cut short: a stop ends it at once."""
+    tell = of(stage, "")
+
+    def progress(done: int, total: int, note: str) -> None:
+        refuse_after_stop()
+        tell(done, total, note)
+
+    return progress
+
+
 def of_training(stage: str, part: str, checkpoint_every: int) -> Progress:
     """Progress callback that also ends the training, soon after a checkpoint, when a stop was asked for."""
     tell = of(stage, part)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from faceswap_core.errors import ManifestError
 from faceswap_core.schemas import CHUNKS
 from faceswap_core.stages.decode import check_source, decoded_index
 from faceswap_core.storage import Workspace, disk_full_as_ours, file_ref
-from faceswap_core.types import FileRef, ManifestRef
+from faceswap_core.types import FileRef, Json, ManifestRef
 from faceswap_core.video.assemble import assemble
 
 _log = logging.getLogger(__name__)
@@ -24,7 +25,9 @@ class Assembled(TypedDict):
     video: FileRef
     """Absolute path and digest."""
     not_carried: list[str]
-    """Streams of the plate that the output's container cannot hold."""
+    """What of the plate the output's container or encoding cannot hold."""
+    encoding: Json
+    """How the pictures were encoded: codec, pix_fmt, options, threads, note, and kbps, their rate as it came out."""
 
 
 def assemble_video(
@@ -58,7 +61,20 @@ def assemble_video(
         output.parent.mkdir(parents=True, exist_ok=True)
     report = assemble(plate["path"], parts, output, decoded_index(workspace, frames))
     _log.info("assembled %d frames to %s", report.frames, output)
-    return Assembled(video=file_ref(output), not_carried=list(report.not_carried))
+    encoding = _encoding(workspace, chunks, parts, frames)
+    lost = [*report.not_carried, *encoding.pop("lost")]
+    return Assembled(video=file_ref(output), not_carried=lost, encoding=encoding)
+
+
+def _encoding(
+    workspace: Workspace, chunks: Sequence[ManifestRef], parts: Sequence[Path], frames: Sequence[ManifestRef]
+) -> Json:
+    """How the chunks were encoded, as they say themselves, and their rate in kbit/s."""
+    encoding: Json = json.loads(manifest.metadata(workspace, chunks[0], CHUNKS)["encoding"])
+    index = decoded_index(workspace, frames)
+    seconds = float((index.pts[-1] + index.duration[-1] - index.pts[0]) * index.facts.time_base)
+    kbps = sum(part.stat().st_size for part in parts) * 8 / 1000 / seconds if seconds > 0 else None
+    return {**encoding, "kbps": kbps and round(kbps, 1)}
 
 
 def frame_states(workspace: Workspace, chunks: Sequence[ManifestRef]) -> list[dict[str, str | int]]:

@@ -1,9 +1,11 @@
-"""frames + smoothed patches + plate -> one encoded chunk: only the face's rectangle is edited."""
+"""frames + smoothed patches + plate -> encoded chunks: only the face's rectangle is edited."""
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import TypeAlias
 
@@ -22,8 +24,9 @@ from faceswap_core.stages.images import unpack
 from faceswap_core.storage import Workspace
 from faceswap_core.threads import cap_threads
 from faceswap_core.types import F32, F64, FileRef, FrameState, ManifestRef, Progress, no_progress
-from faceswap_core.video.encoder import EncodeSpec, encode_chunk
+from faceswap_core.video.encoder import encode_chunk
 from faceswap_core.video.patch import edit_rect
+from faceswap_core.video.presets import encode_spec
 
 
 def reencode_chunk(
@@ -40,53 +43,98 @@ def reencode_chunk(
     Frames without a patch go to the encoder as they were decoded; without ``smoothed`` that is all of them. A chunk
     of which no frame was decoded has no row.
     """
-    cap_threads(1)
-    chunk, facts = published_chunk(workspace, frames)
-    name = layout.chunk_name("chunk", chunk.chunk_index)
-    if not frames["rows"]:
-        return manifest.publish(workspace, layout.CHUNKS, name, CHUNKS, [])
-    patches: dict[int, list[Row]] = defaultdict(list)
-    for row in manifest.stream(workspace, smoothed, SMOOTHED, _COLUMNS) if smoothed else ():
-        patches[row["frame_index"]].append(row)
-    states: list[Row] = []
-    bare: _Ending = ("no_face", "no face of the subject") if smoothed else ("passed_through", "nothing to swap")
+    chunk, _ = published_chunk(workspace, frames)
+    edit = _Edit(workspace, plate, [frames], [smoothed], blend, progress)
+    return _publish(edit, encode, chunk.chunk_index)
 
-    def edited() -> Iterator[VideoFrame]:
-        for done, frame in enumerate(read_frames(workspace, plate, frames), start=1):
-            state, reason = _paste_all(frame.frame, patches.pop(frame.frame_index, []), frame.corrupt, blend, bare)
-            states.append({"frame_index": frame.frame_index, "state": state, "reason": reason})
-            progress(done, frames["rows"], "frames")
+
+def encode_stream(
+    workspace: Workspace,
+    plate: FileRef,
+    frames: Sequence[ManifestRef],
+    smoothed: Sequence[ManifestRef] | None,
+    blend: BlendSettings,
+    encode: EncodeSettings,
+    progress: Progress = no_progress,
+) -> ManifestRef:
+    """Do the same for all chunks of a plate with one encoder, as an average rate needs; gives one row of CHUNKS.
+
+    Args:
+        workspace: where manifests are.
+        plate: the source.
+        frames: FRAMES of every chunk of the plate, in order.
+        smoothed: SMOOTHED of the same chunks, or None: nothing is pasted.
+        blend: how patches are laid over frames.
+        encode: how the output is encoded.
+        progress: told after every frame.
+    """
+    patches: Sequence[ManifestRef | None] = smoothed or [None for _ in frames]
+    return _publish(_Edit(workspace, plate, frames, patches, blend, progress), encode, 0)
+
+
+@dataclass
+class _Edit:
+    """The frames of some chunks with their patches pasted, one after the other."""
+
+    workspace: Workspace
+    plate: FileRef
+    frames: Sequence[ManifestRef]
+    smoothed: Sequence[ManifestRef | None]
+    blend: BlendSettings
+    progress: Progress
+    states: list[Row] = field(default_factory=list)
+    """How each frame ended that was given out so far."""
+
+    def __iter__(self) -> Iterator[VideoFrame]:
+        for frames, smoothed in zip(self.frames, self.smoothed, strict=True):
+            if frames["rows"]:
+                yield from self._chunk(frames, smoothed)
+
+    def _chunk(self, frames: ManifestRef, smoothed: ManifestRef | None) -> Iterator[VideoFrame]:
+        patches: dict[int, list[Row]] = defaultdict(list)
+        for row in manifest.stream(self.workspace, smoothed, SMOOTHED, _COLUMNS) if smoothed else ():
+            patches[row["frame_index"]].append(row)
+        bare: _Ending = ("no_face", "no face of the subject") if smoothed else ("passed_through", "nothing to swap")
+        for frame in read_frames(self.workspace, self.plate, frames):
+            own = patches.pop(frame.frame_index, [])
+            state, reason = _paste_all(frame.frame, own, frame.corrupt, self.blend, bare)
+            self.states.append({"frame_index": frame.frame_index, "state": state, "reason": reason})
+            self.progress(len(self.states), self.rows, "frames")
             yield frame.frame
 
+    @property
+    def rows(self) -> int:
+        """Number of frames in all."""
+        return sum(frames["rows"] for frames in self.frames)
+
+
+def _publish(edit: _Edit, settings: EncodeSettings, chunk_index: int) -> ManifestRef:
+    """Encode edited frames and publish the file with how each frame ended."""
+    cap_threads(1)
+    workspace, name = edit.workspace, layout.chunk_name("chunk", chunk_index)
+    _, facts = published_chunk(workspace, edit.frames[0])
+    spec = encode_spec(settings, facts)
+    metadata = {"encoding": json.dumps(asdict(spec), sort_keys=True)}
+    if not edit.rows:
+        return manifest.publish(workspace, layout.CHUNKS, name, CHUNKS, [], metadata)
     with workspace.scratch(".mp4") as temporary:
-        encoded = encode_chunk(edited(), _spec(encode), facts, temporary)
+        encoded = encode_chunk(iter(edit), spec, facts, temporary)
         video = workspace.publish_file(layout.CHUNKS, name, temporary)
     row = {
-        "chunk_index": chunk.chunk_index,
+        "chunk_index": chunk_index,
         "path": video["path"],
         "sha256": video["sha256"],
         "frames": encoded.frames,
         "first_pts": encoded.first_pts,
         "last_pts": encoded.last_pts,
-        "states": states,
+        "states": edit.states,
     }
-    return manifest.publish(workspace, layout.CHUNKS, name, CHUNKS, [row])
+    return manifest.publish(workspace, layout.CHUNKS, name, CHUNKS, [row], metadata)
 
 
 _COLUMNS = ["frame_index", "patch", "matrix"]
 _Ending: TypeAlias = tuple[FrameState, str]
 """How a frame ended, and why."""
-
-
-def _spec(settings: EncodeSettings) -> EncodeSpec:
-    return EncodeSpec(
-        codec=settings.codec,
-        crf=settings.crf,
-        preset=settings.preset,
-        lossless=settings.codec == "ffv1" or settings.crf == 0,
-        threads=settings.threads,
-        options=settings.options,
-    )
 
 
 def _paste_all(frame: VideoFrame, patches: list[Row], corrupt: bool, blend: BlendSettings, bare: _Ending) -> _Ending:

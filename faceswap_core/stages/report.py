@@ -16,6 +16,7 @@ import torch
 
 from faceswap_core import manifest
 from faceswap_core.config import DetectSettings, RuntimeSettings
+from faceswap_core.errors import ManifestError
 from faceswap_core.faces.tracking import jitter
 from faceswap_core.manifest import Row
 from faceswap_core.schemas import CHUNKS, FRAMES, TRACKS, TRAIN_LOG
@@ -199,12 +200,26 @@ def before_and_after(
     pictures = []
     for chunk, offset, frame_index in _spread(_reachable(workspace, chunks), count):
         row = next(manifest.stream(workspace, chunks[chunk], CHUNKS, ["path"]))
-        before = next(islice(read_frames(workspace, plate, frames[chunk]), offset, None), None)
+        own, at = _where(frames, sum(_frames(workspace, ref) for ref in chunks[:chunk]) + offset)
+        before = next(islice(read_frames(workspace, plate, own), at, None), None)
         after = next(islice(decode_linear(workspace.path(row["path"])), offset, None), None)
         if before is not None and after is not None:
             uris = {"before": _jpeg(to_rgb(before.frame)), "after": _jpeg(to_rgb(after))}
             pictures.append({"frame_index": frame_index, **uris})
     return pictures
+
+
+def _frames(workspace: Workspace, chunk: ManifestRef) -> int:
+    return sum(int(row["frames"]) for row in manifest.stream(workspace, chunk, CHUNKS, ["frames"]))
+
+
+def _where(frames: Sequence[ManifestRef], position: int) -> tuple[ManifestRef, int]:
+    """FRAMES that hold a decoded frame, and its place there; all may have been encoded as one chunk."""
+    for ref in frames:
+        if position < ref["rows"]:
+            return ref, position
+        position -= ref["rows"]
+    raise ManifestError(f"a frame encoded is none of those decoded ({position} too many): run the same command again")
 
 
 def _reachable(workspace: Workspace, chunks: Sequence[ManifestRef]) -> list[tuple[int, int, int]]:

@@ -26,6 +26,9 @@ from faceswap_core.video.index import FrameIndex
 from faceswap_core.video.outfile import MP4_FAMILY, muxer_of, open_output
 from faceswap_core.video.timing import decode_times, frame_durations
 
+_SAY_THEIR_ASPECT = ("h264", "hevc")
+"""Codecs whose pictures carry their aspect ratio themselves; PyAV can tell it to MP4 and MOV only."""
+
 _Packet: TypeAlias = "av.Packet[Any]"
 
 
@@ -171,6 +174,15 @@ def _add_video(container: OutputContainer, template: VideoStream, index: FrameIn
         if facts.display_matrix is not None:
             lost.append(f"rotation by {facts.rotation} degrees: not possible for this video codec")
     stream.time_base = facts.time_base
+    codec, context = template.codec_context.codec.canonical_name, stream.codec_context
+    movie = container.format.name in MP4_FAMILY
+    if movie and codec == "hevc":
+        context.codec_tag = "hvc1"  # Apple's players open no hev1
+    if facts.sample_aspect_ratio != 1:
+        context.sample_aspect_ratio = facts.sample_aspect_ratio
+        if not movie and codec not in _SAY_THEIR_ASPECT:
+            ratio = f"{facts.sample_aspect_ratio.numerator}:{facts.sample_aspect_ratio.denominator}"
+            lost.append(f"sample aspect ratio {ratio}: {container.format.name} cannot be told it for {codec}")
     return stream, lost
 
 

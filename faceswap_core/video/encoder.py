@@ -2,50 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import av
 from av.container import OutputContainer
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from faceswap_core.errors import MediaError, SettingsError
+from faceswap_core.errors import EnvironmentFault, MediaError, SettingsError
 from faceswap_core.video.colour import convert
 from faceswap_core.video.container import open_input
 from faceswap_core.video.facts import StreamFacts, extradata_sha
 from faceswap_core.video.outfile import MP4_FAMILY, open_output
+from faceswap_core.video.pixel_format import pixel_format
+from faceswap_core.video.presets import EncodeSpec, encoder_formats
 from faceswap_core.video.render import write_video
-from faceswap_core.video.x264 import x264_params
+from faceswap_core.video.samples import describes, widened
 
-__all__ = ["EncodeSpec", "EncodedChunk", "encode_chunk", "encoder_options", "write_video"]
+__all__ = ["EncodeSpec", "EncodedChunk", "encode_chunk", "require_encoder", "write_video"]
 
 _MOV_ONLY = ("prores", "dnxhd")
-_INTERLACED_FLAGS = "+ildct+ilme"
-
-
-@dataclass(frozen=True)
-class EncodeSpec:
-    """How chunks are encoded. Equal spec, facts and frames give equal bytes."""
-
-    codec: str = "libx264"
-    """FFmpeg name of the encoder."""
-    crf: float = 16
-    """Constant rate factor; constant quality only, as rates cannot be kept across joins."""
-    preset: str = "medium"
-    """Preset of x264/x265; a number for libsvtav1."""
-    lossless: bool = False
-    """True: the decoder gives back every sample (x264: qp 0); ``crf`` is ignored."""
-    keyint: int = 250
-    """Longest distance between keyframes, frames."""
-    pix_fmt: str | None = None
-    """Pixel format of the output; None = that of the source."""
-    threads: int = 1
-    """Threads of the encoder; part of what decides the bytes."""
-    options: Mapping[str, str] = field(default_factory=dict)
-    """Further options of the encoder; they win over those made from the fields above (parameter lists
-    such as ``x264-params`` are joined)."""
+_LIMITED, _FULL = 1, 2
+_RGB, _BT709 = 0, 1
+_NO_MATRIX = (0, 2)
+"""H.273 MatrixCoefficients of RGB, and of nothing said."""
+_PROBE_SIZE = (256, 144)
+"""Pixels of a picture that every encoder takes."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +71,8 @@ def encode_chunk(frames: Iterator[VideoFrame], spec: EncodeSpec, facts: StreamFa
         out_path: written under a temporary name first.
 
     Raises:
-        SettingsError: the encoder does not exist or refuses the settings, size or pixel format.
+        SettingsError: the encoder refuses the settings, size or pixel format.
+        EnvironmentFault: the encoder cannot run on this machine.
         MediaError: no frame, a frame of another size, or times that do not increase.
         DiskFullError: no space left.
     """
@@ -108,7 +95,7 @@ def _encode_all(
     pts: list[int] = []
     for frame in frames:
         pts.append(_checked_pts(frame, facts, pts))
-        container.mux(stream.encode(_prepared(frame, stream)))
+        container.mux(stream.encode(_prepared(frame, stream, spec)))
     if not pts:
         raise MediaError("there is no frame to encode; the chunk is empty")
     container.mux(stream.encode(None))
@@ -129,17 +116,16 @@ def container_options(muxer: str, facts: StreamFacts) -> dict[str, str]:
 
 
 def _add_encoder(container: OutputContainer, spec: EncodeSpec, facts: StreamFacts) -> VideoStream:
-    options = _merged(encoder_options(spec, facts), spec.options)
     try:
-        stream = container.add_stream(spec.codec, rate=facts.average_rate, options=options)
+        stream = container.add_stream(spec.codec, rate=facts.average_rate, options=dict(spec.options))
     except (av.FFmpegError, ValueError) as error:
         raise SettingsError(f"encoder {spec.codec!r} cannot be used ({error}); use libx264") from error
     assert isinstance(stream, VideoStream)
     context = stream.codec_context
     context.width, context.height = facts.width, facts.height
-    context.pix_fmt = spec.pix_fmt or facts.pix_fmt
+    context.pix_fmt = spec.pix_fmt
     context.sample_aspect_ratio = facts.sample_aspect_ratio
-    context.color_range, context.colorspace = facts.color_range, facts.colorspace
+    context.color_range, context.colorspace = _range_and_matrix(spec, facts)
     context.color_primaries, context.color_trc = facts.color_primaries, facts.color_trc
     context.time_base = stream.time_base = facts.time_base
     context.thread_count = spec.threads
@@ -147,55 +133,48 @@ def _add_encoder(container: OutputContainer, spec: EncodeSpec, facts: StreamFact
     return stream
 
 
+def _range_and_matrix(spec: EncodeSpec, facts: StreamFacts) -> tuple[int, int]:
+    """Colour range and matrix of the output: the source's, unless RGB becomes YUV or the other way round."""
+    given, taken = pixel_format(facts.pix_fmt).model == "rgb", pixel_format(spec.pix_fmt).model == "rgb"
+    if given == taken:
+        return facts.color_range, facts.colorspace
+    return (_FULL, _RGB) if taken else (_LIMITED, _BT709)
+
+
 def _open_encoder(stream: VideoStream, spec: EncodeSpec, facts: StreamFacts) -> None:
     context = stream.codec_context
-    wanted = dict(context.options)
     try:
         context.open()
     except (av.FFmpegError, ValueError) as error:
+        require_encoder(spec.codec)
         raise SettingsError(
-            f"encoder {spec.codec} refuses {facts.width}x{facts.height} {context.pix_fmt} with "
-            f"{wanted} ({error}); choose another encoder, pixel format (odd sizes need "
-            "yuv444p) or options"
+            f"encoder {spec.codec} refuses {facts.width}x{facts.height} {spec.pix_fmt} with "
+            f"{dict(spec.options)} ({error}); choose another encode.codec or encode.options"
         ) from error
     if context.options:  # what the encoder did not take
         raise SettingsError(f"encoder {spec.codec} knows no option {', '.join(context.options)}; remove it")
 
 
-def _merged(made: dict[str, str], given: Mapping[str, str]) -> dict[str, str]:
-    """Given options win; parameter lists (``x264-params``) are joined, the later entry winning."""
-    joined = {k: f"{made[k]}:{v}" for k, v in given.items() if k.endswith("-params") and k in made}
-    return {**made, **given, **joined}
+def require_encoder(codec: str) -> None:
+    """Refuse an encoder that this machine cannot run, whatever the settings.
 
-
-def encoder_options(spec: EncodeSpec, facts: StreamFacts) -> dict[str, str]:
-    """Encoder options from a spec: closed GOPs, constant quality, and interlaced coding where needed."""
-    if spec.codec in ("libx264", "libx264rgb"):
-        return {"preset": spec.preset, "g": str(spec.keyint)} | _x264_quality(spec) | _x264_fields(facts)
-    if spec.codec == "libx265":
-        quality = {} if spec.lossless else {"crf": str(spec.crf)}
-        params = f"open-gop=0:log-level=error:frame-threads=1:pools={spec.threads}"
-        params += ":lossless=1" if spec.lossless else ""
-        return {"preset": spec.preset, "g": str(spec.keyint), "x265-params": params} | quality
-    if spec.codec == "ffv1":
-        return {"level": "3", "g": "1"}
-    if spec.lossless:
-        raise SettingsError(f"encoder {spec.codec} has no lossless mode here; use libx264, libx265 or ffv1")
-    if spec.codec == "libsvtav1":
-        return {"preset": spec.preset, "crf": str(round(spec.crf)), "g": str(spec.keyint)}
-    return {}
-
-
-def _x264_quality(spec: EncodeSpec) -> dict[str, str]:
-    return {"qp": "0"} if spec.lossless else {"crf": str(spec.crf)}
-
-
-def _x264_fields(facts: StreamFacts) -> dict[str, str]:
-    params = x264_params()
-    if not facts.interlaced:
-        return {"x264-params": params}
-    first = "bff=1" if facts.field_order in (3, 5) else "tff=1"
-    return {"x264-params": f"{params}:{first}", "flags": _INTERLACED_FLAGS}
+    Raises:
+        EnvironmentFault: PyAV was built without it, or it needs a GPU or driver that is not here.
+    """
+    encoder_formats(codec)
+    if not codec.endswith("_nvenc"):
+        return
+    probe = av.CodecContext.create(codec, "w", None)
+    assert isinstance(probe, VideoCodecContext)
+    probe.width, probe.height = _PROBE_SIZE
+    probe.pix_fmt, probe.time_base = "yuv420p", Fraction(1, 25)
+    try:
+        probe.open()
+    except (av.FFmpegError, ValueError) as error:
+        raise EnvironmentFault(
+            f"encoder {codec} cannot be opened here ({error}): it needs an NVIDIA GPU with a video encoder and its "
+            'driver; set encode.preset = "standard" to encode on the CPU'
+        ) from error
 
 
 def _checked_pts(frame: VideoFrame, facts: StreamFacts, before: list[int]) -> int:
@@ -210,11 +189,17 @@ def _checked_pts(frame: VideoFrame, facts: StreamFacts, before: list[int]) -> in
     return frame.pts
 
 
-def _prepared(frame: VideoFrame, stream: VideoStream) -> VideoFrame:
-    context = stream.codec_context
-    if context.pix_fmt is not None and frame.format.name != context.pix_fmt:
-        matrix = int(context.colorspace)
-        frame = convert(frame, context.pix_fmt, matrix=None if matrix in (0, 2) else matrix)
+def _prepared(frame: VideoFrame, stream: VideoStream, spec: EncodeSpec) -> VideoFrame:
+    """A frame as the encoder takes it; samples are interpolated only where the format cannot hold them."""
+    if frame.format.name != spec.pix_fmt:
+        frame = _in_format(frame, spec.pix_fmt, int(stream.codec_context.colorspace))
     frame.pict_type = 0
     frame.time_base = stream.codec_context.time_base
     return frame
+
+
+def _in_format(frame: VideoFrame, name: str, matrix: int) -> VideoFrame:
+    given, taken = pixel_format(frame.format.name), pixel_format(name)
+    if given.model != "rgb" and taken.holds(given) and describes(frame.format.name) and describes(name):
+        return widened(frame, name)
+    return convert(frame, name, matrix=None if matrix in _NO_MATRIX else matrix)

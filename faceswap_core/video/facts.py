@@ -16,6 +16,8 @@ from av.stream import Disposition, Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from faceswap_core.video.hdr import MasteringDisplay, content_light, dynamic_hdr, mastering_display
+
 
 @dataclass(frozen=True)
 class OtherStream:
@@ -79,6 +81,12 @@ class StreamFacts:
     """AVFieldOrder: 0 unknown, 1 progressive, 2 and 4 top field first in coding, 3 and 5 bottom."""
     extradata_sha: str
     """sha256 of the codec's parameter sets."""
+    mastering_display: MasteringDisplay | None = None
+    """The display that an HDR film was graded on, see `hdr`; None where the file does not say."""
+    content_light: tuple[int, int] | None = None
+    """Largest light level of a pixel and of a frame's mean, cd/m2."""
+    dynamic_hdr: tuple[str, ...] = ()
+    """Names of metadata that change from frame to frame: HDR10+, Dolby Vision."""
     metadata: dict[str, str] = field(default_factory=dict)
     """Tags of the container."""
     other_streams: tuple[OtherStream, ...] = ()
@@ -98,8 +106,9 @@ class StreamFacts:
         values: dict[str, Any] = json.loads(text)
         for name in ("time_base", "average_rate", "sample_aspect_ratio"):
             values[name] = Fraction(values[name])
-        if values["display_matrix"] is not None:
-            values["display_matrix"] = tuple(values["display_matrix"])
+        for name in ("display_matrix", "mastering_display", "content_light", "dynamic_hdr"):
+            if values.get(name) is not None:
+                values[name] = tuple(values[name])
         values["other_streams"] = tuple(OtherStream(**other) for other in values["other_streams"])
         return cls(**values)
 
@@ -130,6 +139,9 @@ def gather_facts(container: InputContainer, stream: VideoStream, first: VideoFra
         interlaced=first.interlaced_frame,
         field_order=int(context.field_order),
         extradata_sha=extradata_sha(context.extradata),
+        mastering_display=mastering_display(first),
+        content_light=content_light(first),
+        dynamic_hdr=dynamic_hdr(first),
         metadata=dict(container.metadata),
         other_streams=tuple(_others(container, stream)),
     )

@@ -1,16 +1,12 @@
 """frame + rectangle + edit -> the same frame, changed only where the edit changed it.
 
-Every format is seen as three 2-D views of samples (Y, U, V or R, G, B) with a sub-sampling, so one
-path serves planar, semi-planar and packed layouts of 8 to 16 bits. Chroma is read by repeating each
-sample over its block and written as the mean of the block: exact inverses of each other, so what the
-edit leaves alone keeps its colour to the last bit.
+Chroma is read by repeating each sample over its block and written as the mean of the block: exact inverses of each
+other, so what the edit leaves alone keeps its colour to the last bit.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,33 +15,12 @@ from av.video.frame import VideoFrame
 
 from faceswap_core.errors import MediaError
 from faceswap_core.video.colour import LUMA_WEIGHTS, is_full_range, matrix_of
+from faceswap_core.video.samples import Plane, Samples, samples_of
 
 Rgb = npt.NDArray[Any]
 """(h, w, 3), uint8 in 0..255 or float32 in [0, 1]."""
-_Plane = npt.NDArray[Any]
+_Planes = tuple[Plane, Plane, Plane]
 _Floats = npt.NDArray[np.float32]
-
-_PLANAR = re.compile(r"yuv[ja]?(420|422|444|440)p(\d\d)?(le)?$")
-_SUBSAMPLING = {"420": (2, 2), "422": (2, 1), "444": (1, 1), "440": (1, 2)}
-_GBRP = re.compile(r"gbra?p(\d\d)?(le)?$")
-_PACKED = {"rgb24": (3, 0, 1, 2), "bgr24": (3, 2, 1, 0), "rgba": (4, 0, 1, 2), "bgra": (4, 2, 1, 0)}
-_PACKED |= {"rgb0": _PACKED["rgba"], "bgr0": _PACKED["bgra"]}
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """Where the samples of a frame are and what they mean."""
-
-    views: tuple[_Plane, _Plane, _Plane]
-    """Writable 2-D views: Y, U, V (the latter two sub-sampled) or R, G, B."""
-    block_wh: tuple[int, int]
-    """Luma samples that share one chroma sample."""
-    bits: int
-    """Significant bits of a sample."""
-    shift: int = 0
-    """Zero bits below the significant ones (p010: 6)."""
-    rgb: bool = False
-    """True where the views are R, G, B."""
 
 
 def edit_rect(
@@ -79,7 +54,7 @@ def edit_rect(
     if x1 <= x0 or y1 <= y0:
         return frame
     frame.make_writable()
-    layout = _layout(frame)
+    layout = _editable(frame)
     (bw, bh), height, width = layout.block_wh, frame.height, frame.width
     ax, ay = x0 // bw * bw, y0 // bh * bh  # outward to the chroma grid; the frame's edge may cut a block
     bx, by = min(-(-x1 // bw) * bw, width), min(-(-y1 // bh) * bh, height)
@@ -114,49 +89,26 @@ def _apply(edit: Callable[[Rgb], Rgb], rgb: _Floats, as_float: bool) -> tuple[np
     return changed, np.clip(got.astype(np.float32) * np.float32(scale), 0.0, 1.0)
 
 
-def _layout(frame: VideoFrame) -> _Layout:
-    """The samples of a frame as three views.
+def _editable(frame: VideoFrame) -> Samples:
+    """The samples of a frame of three colours.
 
     Raises:
-        MediaError: a pixel format without a description here.
+        MediaError: a pixel format that cannot be edited.
     """
-    name = frame.format.name
-    if match := _PLANAR.match(name):
-        bits = int(match[2] or 8)
-        y, u, v = (_plane(frame, i, bits) for i in range(3))
-        return _Layout((y, u, v), _SUBSAMPLING[match[1]], bits)
-    if match := _GBRP.match(name):
-        bits = int(match[1] or 8)
-        g, b, r = (_plane(frame, i, bits) for i in range(3))
-        return _Layout((r, g, b), (1, 1), bits, rgb=True)
-    if name in _PACKED:
-        step, *at = _PACKED[name]
-        plane = _plane(frame, 0, 8, step=step)
-        r, g, b = (plane[:, i::step] for i in at)
-        return _Layout((r, g, b), (1, 1), 8, rgb=True)
-    if name in ("nv12", "nv21", "p010le"):
-        bits = 10 if name == "p010le" else 8
-        y, uv = _plane(frame, 0, bits), _plane(frame, 1, bits, step=2)
-        u, v = (uv[:, 1::2], uv[:, 0::2]) if name == "nv21" else (uv[:, 0::2], uv[:, 1::2])
-        return _Layout((y, u, v), (2, 2), bits, shift=6 if bits == 10 else 0)
-    raise MediaError(f"pixel format {name} cannot be edited; convert the video to yuv420p or yuv444p")
+    samples = samples_of(frame)
+    if len(samples.views) != 3:
+        raise MediaError(f"pixel format {frame.format.name} cannot be edited; convert the video to yuv420p or yuv444p")
+    return samples
 
 
-def _plane(frame: VideoFrame, number: int, bits: int, *, step: int = 1) -> _Plane:
-    plane = frame.planes[number]
-    dtype: npt.DTypeLike = "u1" if bits == 8 else "<u2"
-    whole: _Plane = np.frombuffer(memoryview(plane), dtype).reshape(plane.buffer_size // plane.line_size, -1)
-    return whole[: plane.height, : plane.width * step]
-
-
-def _crop(layout: _Layout, x0: int, y0: int, x1: int, y1: int) -> tuple[_Plane, _Plane, _Plane]:
+def _crop(layout: Samples, x0: int, y0: int, x1: int, y1: int) -> _Planes:
     bw, bh = layout.block_wh
     y, u, v = layout.views
     chroma = (slice(y0 // bh, -(-y1 // bh)), slice(x0 // bw, -(-x1 // bw)))
     return y[y0:y1, x0:x1], u[chroma], v[chroma]
 
 
-def _matrix(frame: VideoFrame, layout: _Layout) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+def _matrix(frame: VideoFrame, layout: Samples) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """(3, 3) and (3,): sample codes = matrix @ rgb + offset, for rgb in [0, 1]."""
     top = float((1 << layout.bits) - 1)
     unit = float(1 << (layout.bits - 8))
@@ -172,7 +124,7 @@ def _matrix(frame: VideoFrame, layout: _Layout) -> tuple[npt.NDArray[np.float32]
     return (np.stack([luma, blue, red]) * scale[:, None]).astype(np.float32), offset.astype(np.float32)
 
 
-def _read(samples: tuple[_Plane, _Plane, _Plane], layout: _Layout) -> _Floats:
+def _read(samples: _Planes, layout: Samples) -> _Floats:
     """(h, w, 3) sample codes, chroma repeated over its blocks."""
     bw, bh = layout.block_wh
     height, width = samples[0].shape
@@ -197,10 +149,10 @@ def _bounds(changed: npt.NDArray[np.bool_], block_wh: tuple[int, int]) -> tuple[
 
 
 def _write(
-    samples: tuple[_Plane, _Plane, _Plane],
+    samples: _Planes,
     target: _Floats,
     changed: npt.NDArray[np.bool_],
-    layout: _Layout,
+    layout: Samples,
     top: int,
     left: int,
 ) -> None:

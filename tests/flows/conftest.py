@@ -97,6 +97,8 @@ to = "b"
 video = "out.mp4"
 [decode]
 chunk_frames = 10
+[encode]
+preset = "draft"
 [align]
 size = 64
 [train]

@@ -151,6 +151,6 @@ def test_the_deployment_names_the_flow_and_its_form_is_usable():
     schema = pipeline.swap_video.parameters.model_dump()
     assert schema["required"] == ["job"]
     encode = schema["definitions"]["EncodeSettings"]["properties"]
-    assert "libx264" in encode["codec"]["enum"]
-    assert encode["crf"]["maximum"] == 51
+    assert "draft" in encode["preset"]["enum"]
+    assert encode["crf"]["anyOf"][0]["maximum"] == 51
     assert all("description" in field for field in encode.values())

@@ -85,6 +85,17 @@ def test_other_smoothing_computes_only_what_comes_after(first, tiny_job):
     assert set(changed.computed) == LATE
 
 
+def test_an_average_rate_encodes_the_same_swap_in_one_go(first, tiny_job):
+    done = faceswap("run", tiny_job, "--set", "encode.bitrate=900")
+    assert done.code == 0, done.stderr
+    assert done.computed == {"encode-stream": 1, "assemble-video": 1, "verify-video": 1}
+    assert done.report["frames"] == first.report["frames"]
+    assert done.report["video"]["failed_checks"] == []
+    assert done.report["video"]["encoding"]["kbps"] > first.report["video"]["encoding"]["kbps"]
+    page = Path(done.last["report"]).with_name("report.html").read_text()
+    assert page.count("data:image/jpeg") >= 6
+
+
 def test_a_lost_chunk_is_encoded_again_and_nothing_else(first, tiny_job, workspace):
     assert faceswap("run", tiny_job).code == 0
     lost = sorted((workspace / "chunks").glob("chunk-0001-*.mp4"))

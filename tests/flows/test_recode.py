@@ -3,6 +3,8 @@ import zlib
 import pytest
 from conftest import faceswap
 
+from faceswap_core.errors import EnvironmentFault
+from faceswap_core.video.encoder import require_encoder
 from faceswap_core.video.planes import plane_bytes
 from faceswap_core.video.reader import decode_linear
 
@@ -45,9 +47,36 @@ def test_the_same_command_again_finds_everything(first, clips):
     assert (again.code, again.last["computed"]) == (0, 0)
 
 
+def test_an_average_rate_is_one_stream_and_loses_no_time(server, clips, tmp_path):
+    done = faceswap("recode", clips["plate"], tmp_path / "o.mp4", *CHUNKS, "--set", "encode.bitrate=800")
+    assert done.code == 0, done.stderr
+    assert done.report["stages"]["encode-stream"]["computed"] == 1
+    assert "reencode-chunk" not in done.report["stages"]
+    assert done.report["frames"]["total"] == 40
+    video = done.report["video"]
+    assert (video["pts_equal"], video["streams_equal"], video["not_carried"]) == (True, True, [])
+    assert video["encoding"]["options"]["b"] == "800000"
+    assert 0 < video["encoding"]["kbps"] < 1600
+
+
+def test_a_gpu_encoder_that_is_not_here_ends_with_3(clips, tmp_path):
+    try:
+        require_encoder("h264_nvenc")
+    except EnvironmentFault:
+        done = faceswap("recode", clips["plate"], tmp_path / "o.mp4", "--set", "encode.preset=nvenc")
+        assert done.code == 3
+        assert "NVIDIA" in done.last["message"]
+        assert not list(tmp_path.glob("o.mp4*"))
+
+
 @pytest.mark.parametrize(
     ("setting", "code", "said"),
-    [("encode.crfx=1", 2, "crfx"), ("video=x.mp4", 2, "video"), ("encode.crf=99", 2, "encode.crf")],
+    [
+        ("encode.crfx=1", 2, "crfx"),
+        ("video=x.mp4", 2, "video"),
+        ("encode.crf=99", 2, "encode.crf"),
+        ("encode.preset=veryfast", 2, "draft"),
+    ],
 )
 def test_settings_are_checked(server, clips, tmp_path, setting, code, said):
     done = faceswap("recode", clips["second"], tmp_path / "o.mp4", "--set", setting)

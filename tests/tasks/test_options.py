@@ -261,6 +261,7 @@ def test_tasks_bear_the_names_of_the_design():
         "swap-frames",
         "smooth-frames",
         "reencode-chunk",
+        "encode-stream",
         "assemble-video",
         "verify-video",
         "evaluate-swap",

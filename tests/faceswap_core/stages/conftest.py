@@ -41,7 +41,7 @@ from faceswap_core.video.render import write_video
 ALIGN = AlignSettings(size=64)
 TRAIN = TrainSettings(width=4, latent=8, batch=4, iterations=8, checkpoint_every=100, precision="fp32")
 RUNTIME = RuntimeSettings(device="cpu", threads=1)
-LOSSLESS = EncodeSettings(crf=0, preset="ultrafast")
+LOSSLESS = EncodeSettings(crf=0, preset="draft", options={"preset": "ultrafast"})
 SMOOTH = SmoothSettings(strength=0.8, radius=2)
 
 

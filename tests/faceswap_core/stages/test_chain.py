@@ -14,14 +14,14 @@ from faceswap_core.schemas import ALIGNED, CHUNKS, DETECTIONS, FRAMES, REPORT, S
 from faceswap_core.stages.align import align_landmarks
 from faceswap_core.stages.assemble import assemble_video, frame_states
 from faceswap_core.stages.detect import detect_faces
-from faceswap_core.stages.encode import reencode_chunk
+from faceswap_core.stages.encode import encode_stream, reencode_chunk
 from faceswap_core.stages.images import unpack
 from faceswap_core.stages.smooth import smooth_frames
 from faceswap_core.stages.track import track_faces
 from faceswap_core.stages.verify import verify_video, video_report
 from faceswap_core.storage import Workspace, file_ref
 
-LOSSLESS = EncodeSettings(crf=0, preset="ultrafast")
+LOSSLESS = EncodeSettings(crf=0, preset="draft", options={"preset": "ultrafast"})
 
 
 def rows_of(chain, refs, schema, columns=None):
@@ -111,6 +111,25 @@ def test_missing_or_altered_chunk_is_not_assembled(chain, plate, encoded, tmp_pa
     finally:
         path.write_bytes(kept)
     assert not (tmp_path / "o.mp4").exists()
+
+
+def test_one_encoder_over_the_whole_plate_gives_the_same_frames(
+    chain, plate, smoothed, encoded, before_and_after, planes, tmp_path
+):
+    told = []
+    stream = encode_stream(
+        chain.workspace, plate.video, plate.frames, smoothed, BlendSettings(), LOSSLESS, lambda *said: told.append(said)
+    )
+    assert (stream["rows"], len(encoded) > 1) == (1, True)
+    assert told[-1] == (40, 40, "frames")
+    assert frame_states(chain.workspace, [stream]) == frame_states(chain.workspace, encoded)
+    output = tmp_path / "stream.mp4"
+    finished = assemble_video(chain.workspace, plate.video, plate.frames, [stream], output)
+    assert finished["encoding"]["codec"] == "libx264"
+    assert finished["encoding"]["kbps"] > 0
+    for (pts, wanted), (time, found) in zip(before_and_after[1], planes(output), strict=True):
+        assert time == pts
+        assert all(np.array_equal(a, b) for a, b in zip(wanted, found, strict=True))
 
 
 @pytest.fixture(scope="module")

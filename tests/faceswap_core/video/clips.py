@@ -135,6 +135,7 @@ RECIPES = {
         Recipe("sar.mp4", params="keyint=20", sample_aspect_ratio=Fraction(64, 45), colorspace=6),
         Recipe("one_key.mp4", params="keyint=infinite", frames=30),
         Recipe("one_key.ts", params="keyint=infinite:bframes=3", frames=30),
+        Recipe("ten_seconds.mp4", params="keyint=30", frames=300),
         Recipe("one_frame.mp4", params="keyint=15", frames=1),
         Recipe("subs.mkv", params="keyint=15", pts=lambda n: n * 40, audio=2, subtitle=True),
         Recipe("tracks.mp4", source="subs.mkv", ffmpeg=(*ALL_OF_IT, "-c:s", "mov_text")),
@@ -155,6 +156,10 @@ RECIPES = {
         Recipe("prores.mov", codec="prores_ks", pix_fmt="yuv422p10le", frames=30),
         Recipe("ffv1.mkv", codec="ffv1", options={"g": "10"}, frames=30),
         Recipe("moving.gif", codec="gif", pix_fmt="rgb8", frames=30),
+        Recipe("odd.gif", codec="gif", pix_fmt="rgb8", size=(97, 65), frames=12),
+        Recipe("odd.mkv", codec="ffv1", options={"g": "5"}, size=(97, 65), frames=12),
+        Recipe("odd422.mkv", codec="ffv1", options={"g": "5"}, pix_fmt="yuv422p", size=(97, 65), frames=12),
+        Recipe("odd_ten.mkv", codec="ffv1", options={"g": "5"}, pix_fmt="yuv420p10le", size=(97, 65), frames=12),
     ]
 }
 BY_FFMPEG = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="the ffmpeg program, which makes it, is not here")

@@ -13,7 +13,7 @@ from faceswap_core.video.index import build_index, plan_chunks
 from faceswap_core.video.planes import plane_bytes
 from faceswap_core.video.reader import decode_linear, read_chunk
 
-WITHOUT_CUTS = {"one_key.mp4", "one_key.ts", "one_frame.mp4", "moving.gif", "raw.h264", "raw.hevc", "b.avi"}
+WITHOUT_CUTS = {"one_key.mp4", "one_key.ts", "one_frame.mp4", "moving.gif", "odd.gif", "raw.h264", "raw.hevc", "b.avi"}
 
 
 def crc_of(frame):
