@@ -71,7 +71,6 @@ def build_report(job: JobSettings, made: Made) -> Json:
         "reasons": {} if made.truth else {"truth": "no ground truth"},
     }
     report["frames"]["source_damage"] = figures.source_damage(workspace, made.plate.video, made.plate.frames)
-    report["video"]["not_carried"] = made.converted.assembled["not_carried"]
     return report
 
 

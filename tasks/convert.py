@@ -47,7 +47,7 @@ def smooth_frames(
     return smooth.smooth_frames(Workspace(workspace), chunk_index, swapped, before, after, settings)
 
 
-@stage_task("reencode-chunk", run_name="reencode-chunk-{chunk_index:04d}", digests=encoder_digests)
+@stage_task("reencode-chunk", 2, run_name="reencode-chunk-{chunk_index:04d}", digests=encoder_digests)
 def reencode_chunk(
     workspace: str,
     plate: FileRef,
@@ -62,7 +62,7 @@ def reencode_chunk(
     return encode.reencode_chunk(Workspace(workspace), plate, frames, smoothed, blend, encode_settings, tell)
 
 
-@stage_task("assemble-video", digests=encoder_digests)
+@stage_task("assemble-video", 2, digests=encoder_digests)
 def assemble_video(
     workspace: str, plate: FileRef, frames: list[ManifestRef], chunks: list[ManifestRef], output: str
 ) -> Assembled:
@@ -70,7 +70,7 @@ def assemble_video(
     return assemble.assemble_video(Workspace(workspace), plate, frames, chunks, Path(output))
 
 
-@stage_task(layout.REPORTS)
+@stage_task(layout.REPORTS, 2)
 def verify_video(
     workspace: str, plate: FileRef, frames: list[ManifestRef], video: FileRef, not_carried: list[str]
 ) -> ManifestRef:

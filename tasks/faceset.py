@@ -13,13 +13,13 @@ from tasks import progress
 from tasks.options import detector_digests, stage_task
 
 
-@stage_task("plan-video", version=2)
+@stage_task("plan-video", version=3)
 def plan_video(workspace: str, video: FileRef, settings: DecodeSettings) -> VideoPlan:
     """Index a video and cut it into chunks."""
     return decode.plan_video(Workspace(workspace), video, settings)
 
 
-@stage_task(layout.FRAMES, run_name="decode-frames-{chunk_index:04d}")
+@stage_task(layout.FRAMES, 2, run_name="decode-frames-{chunk_index:04d}")
 def decode_frames(
     workspace: str, video: FileRef, plan: VideoPlan, chunk_index: int, limits: DecodeSettings
 ) -> ManifestRef:

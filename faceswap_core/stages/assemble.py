@@ -14,6 +14,7 @@ from faceswap_core.stages.decode import check_source, decoded_index
 from faceswap_core.storage import Workspace, disk_full_as_ours, file_ref
 from faceswap_core.types import FileRef, ManifestRef
 from faceswap_core.video.assemble import assemble
+from faceswap_core.video.destination import destination
 
 _log = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ def assemble_video(
         plate: the source.
         frames: FRAMES of every chunk of the plate, in order.
         chunks: CHUNKS, in order.
-        output: the file to write.
+        output: the file to write; without a suffix it gets that of the plate's container, see `destination`.
 
     Raises:
         ManifestError: a chunk is missing or was altered.
@@ -56,9 +57,11 @@ def assemble_video(
             parts.append(workspace.path(row["path"]))
     with disk_full_as_ours(output):
         output.parent.mkdir(parents=True, exist_ok=True)
-    report = assemble(plate["path"], parts, output, decoded_index(workspace, frames))
-    _log.info("assembled %d frames to %s", report.frames, output)
-    return Assembled(video=file_ref(output), not_carried=list(report.not_carried))
+    index = decoded_index(workspace, frames)
+    file = destination(output, plate["path"], parts[0], index)
+    report = assemble(plate["path"], parts, file, index)
+    _log.info("assembled %d frames to %s", report.frames, file)
+    return Assembled(video=file_ref(file), not_carried=list(report.not_carried))
 
 
 def frame_states(workspace: Workspace, chunks: Sequence[ManifestRef]) -> list[dict[str, str | int]]:

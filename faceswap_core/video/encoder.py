@@ -75,7 +75,9 @@ class EncodedChunk:
 
 
 def encode_chunk(frames: Iterator[VideoFrame], spec: EncodeSpec, facts: StreamFacts, out_path: Path) -> EncodedChunk:
-    """Encode frames to a file of their own; they keep their pts in the source's time base.
+    """Encode frames to a file of their own, in the source's time base, its clock at zero with the first frame.
+
+    An MP4 holds no times before zero, so the source's own are given back by `timeline`.
 
     Args:
         frames: in presentation order, with pts in ticks of ``facts.time_base``; their picture types
@@ -108,7 +110,9 @@ def _encode_all(
     pts: list[int] = []
     for frame in frames:
         pts.append(_checked_pts(frame, facts, pts))
-        container.mux(stream.encode(_prepared(frame, stream)))
+        picture = _prepared(frame, stream)
+        picture.pts = pts[-1] - pts[0]
+        container.mux(stream.encode(picture))
     if not pts:
         raise MediaError("there is no frame to encode; the chunk is empty")
     container.mux(stream.encode(None))
