@@ -138,6 +138,7 @@ def _page(job: JobSettings, run: Run, made: Made, report: Json) -> str:
         job=job,
         run=run,
         report=report,
+        output=made.converted.assembled["video"]["path"],
         loss_curve=figures.loss_curve(workspace, made.trained["log"]) if made.trained else None,
         preview=figures.picture_uri(workspace, made.trained["preview"]) if made.trained else None,
         pictures=figures.before_and_after(workspace, made.plate.video, made.plate.frames, made.converted.chunks),

@@ -59,7 +59,7 @@ def reencode_chunk(
             yield frame.frame
 
     with workspace.scratch(".mp4") as temporary:
-        encoded = encode_chunk(edited(), _spec(encode), facts, temporary)
+        encoded = encode_chunk(edited(), encode_spec(encode), facts, temporary)
         video = workspace.publish_file(layout.CHUNKS, name, temporary)
     row = {
         "chunk_index": chunk.chunk_index,
@@ -78,7 +78,8 @@ _Ending: TypeAlias = tuple[FrameState, str]
 """How a frame ended, and why."""
 
 
-def _spec(settings: EncodeSettings) -> EncodeSpec:
+def encode_spec(settings: EncodeSettings) -> EncodeSpec:
+    """How the encoder is told what the settings say."""
     return EncodeSpec(
         codec=settings.codec,
         crf=settings.crf,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from av.container import InputContainer
 from av.stream import AttachmentStream, Discard, Disposition, Stream
@@ -15,8 +16,11 @@ from faceswap_core.video.carry import is_chapter_track, is_timecode, kept_tags, 
 from faceswap_core.video.container import open_input, to_the_damage
 from faceswap_core.video.facts import StreamFacts, codec_of
 
+if TYPE_CHECKING:
+    from av.container.core import Chapter
+
 _UNSPECIFIED = {
-    "sample_aspect_ratio": (0,),
+    "sample_aspect_ratio": (),
     "color_range": (0,),
     "color_primaries": (2,),
     "color_trc": (2,),
@@ -78,11 +82,11 @@ def _tracks(container: InputContainer, video: int, *, strip_adts: bool) -> list[
         if stream not in packed:
             stream.discard = Discard.all
     for packet in to_the_damage(container.demux(packed)) if packed else ():
-        if packet.size and packet.pts is not None:  # priming included: not every container marks it
+        track = tracks[packet.stream_index]
+        if packet.size and (packet.pts is not None or not track.timed):  # priming included: not every file marks it
             adts = strip_adts and codec_of(packet.stream) == "aac"
-            track = tracks[packet.stream_index]
             track.digests.append(_digest(bytes(packet), adts=adts))
-            track.seconds.append(packet.pts * packet.time_base if track.timed else Fraction(0))
+            track.seconds.append((packet.pts or 0) * packet.time_base if track.timed else Fraction(0))
     return list(tracks.values())
 
 
@@ -133,9 +137,14 @@ def _same_track(a: _Track, b: _Track) -> bool:
 def _changed_facts(source: StreamFacts, found: StreamFacts) -> Iterator[str]:
     """Colours, range, aspect, rotation and field order of the video."""
     for name, silent in _UNSPECIFIED.items():
-        before, after = getattr(source, name), getattr(found, name)
+        before, after = _said(source, name), _said(found, name)
         if before != after and before not in silent:
             yield f"{name.replace('_', ' ')} {before} became {after}"
+
+
+def _said(facts: StreamFacts, name: str) -> object:
+    """A fact; pixels of unspecified shape count as square."""
+    return getattr(facts, name) or Fraction(1) if name == "sample_aspect_ratio" else getattr(facts, name)
 
 
 def _changed_headers(
@@ -163,7 +172,7 @@ def _same_chapters(before: InputContainer, after: InputContainer) -> bool:
     )
 
 
-def _span(chapter: object) -> tuple[Fraction, Fraction]:
+def _span(chapter: Chapter) -> tuple[Fraction, Fraction]:
     """Begin and end of a chapter, seconds."""
-    values = dict(chapter)  # type: ignore[call-overload]
-    return values["start"] * values["time_base"], values["end"] * values["time_base"]
+    base = chapter["time_base"] or Fraction(1)
+    return chapter["start"] * base, chapter["end"] * base

@@ -75,9 +75,9 @@ class EncodedChunk:
 
 
 def encode_chunk(frames: Iterator[VideoFrame], spec: EncodeSpec, facts: StreamFacts, out_path: Path) -> EncodedChunk:
-    """Encode frames to a file of their own, in the source's time base, its clock at zero with the first frame.
+    """Encode frames to a file of their own; they keep their pts in the source's time base.
 
-    An MP4 holds no times before zero, so the source's own are given back by `timeline`.
+    An MP4 holds no times before zero: a chunk that begins earlier begins at zero, and `timeline` sets it right.
 
     Args:
         frames: in presentation order, with pts in ticks of ``facts.time_base``; their picture types
@@ -111,7 +111,7 @@ def _encode_all(
     for frame in frames:
         pts.append(_checked_pts(frame, facts, pts))
         picture = _prepared(frame, stream)
-        picture.pts = pts[-1] - pts[0]
+        picture.pts = pts[-1] - min(pts[0], 0)
         container.mux(stream.encode(picture))
     if not pts:
         raise MediaError("there is no frame to encode; the chunk is empty")

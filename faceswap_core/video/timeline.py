@@ -36,7 +36,7 @@ class Timeline:
 def timeline(parts: Sequence[str | Path], index: FrameIndex) -> Timeline:
     """Give the packets of all chunks the times of the source's frames, and lay one decoding clock over them.
 
-    A chunk's own times count from its first frame; only their distances are read, and must be the source's.
+    A chunk's own times must be those of the source's frames; one that begins before zero counts from zero.
 
     Args:
         parts: chunk files in order of time.
@@ -55,9 +55,10 @@ def timeline(parts: Sequence[str | Path], index: FrameIndex) -> Timeline:
             raise MediaError(f"{part}: encoded with other settings than {parts[0]}; encode both alike")
         sha = found
         source = index.pts[len(pts) : len(pts) + len(ticks)]
-        if not len(ticks) or not np.array_equal(np.sort(ticks) - ticks.min(), source - source[:1]):
+        early = min(int(source[0]), 0) if len(source) else 0
+        if not len(ticks) or not np.array_equal(np.sort(ticks) + early, source):
             raise MediaError(f"{part}: holds other frames than those of the source; give all chunks in order of time")
-        pts = np.append(pts, ticks - ticks.min() + source[0])
+        pts = np.append(pts, ticks + early)
     if len(pts) != len(index):
         raise MediaError(f"the chunks hold {len(pts)} frames of {len(index)}; give all chunks in order of time")
     return Timeline(pts, decode_times(pts), frame_durations(pts, int(index.duration[-1])), base)

@@ -19,7 +19,7 @@ NEEDED = pytest.mark.skipif(
 _PICTURE = ("width", "height", "sample_aspect_ratio", "color_range", "color_space", "color_transfer")
 _PICTURE += ("color_primaries", "field_order")
 _FRAME = ("interlaced_frame", "top_field_first", "color_range", "color_space", "color_primaries", "color_transfer")
-_NOT_SAID = (None, "unknown", "progressive")
+_NOT_SAID = (None, "unknown", "progressive", "1:1")
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Track:
     packets: list[tuple[Fraction | None, str]]
     """Time in seconds and digest of the payload."""
     payload: str
-    """Digest of what stands in the header; for attachments all there is."""
+    """Digest of an attachment."""
 
 
 @dataclass
@@ -110,7 +110,7 @@ def track(stream: dict[str, Any], packets: list[dict[str, Any]]) -> Track:
         language=stream.get("tags", {}).get("language", "und"),
         dispositions=sorted(name for name, on in stream["disposition"].items() if on),
         packets=[(int(p["pts"]) * base if "pts" in p else None, p["data_hash"]) for p in own],
-        payload=stream.get("extradata_hash", ""),
+        payload=stream.get("extradata_hash", "") if stream["codec_type"] == "attachment" else "",
     )
 
 
