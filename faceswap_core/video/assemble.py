@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import av
 from av.container import InputContainer, OutputContainer
-from av.stream import Stream
+from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from faceswap_core.errors import MediaError
@@ -60,13 +60,16 @@ def assemble(
         index: the source's index.
 
     Raises:
-        MediaError: chunks made with different settings, of other frames, or a container that cannot hold the video.
+        MediaError: chunks made with different settings, of other frames, or a container that cannot hold the video
+            or its times.
         SettingsError: an unknown suffix.
         DiskFullError: no space left.
     """
     out = Path(out_path)
     clock = timeline(parts, index)
     muxer = muxer_of(out)
+    if muxer in MP4_FAMILY and clock.pts.min() < 0:
+        raise MediaError(f"{out}: the video begins before time zero, where {muxer} hides frames; write a .ts or .mkv")
     with (
         _write_faults_named(out),
         open_input(source_path) as source,
@@ -140,11 +143,18 @@ def _video_packets(parts: Iterable[str | Path], video: VideoStream, clock: Timel
 
 def _copied_packets(source: InputContainer, copies: dict[int, Stream]) -> Iterator[_Packet]:
     for packet in to_the_damage(source.demux([source.streams[i] for i in copies])):
-        if packet.size and (packet.dts is not None or packet.pts is not None):
-            if packet.dts is None:
-                packet.dts = packet.pts
+        if packet.size and _timed(packet):
             packet.stream = copies[packet.stream_index]
             yield packet
+
+
+def _timed(packet: _Packet) -> bool:
+    """False where nothing says when a packet belongs; cover art, which has no time, gets zero."""
+    if packet.stream.disposition & Disposition.attached_pic:
+        packet.pts = packet.dts = 0
+    if packet.dts is None:
+        packet.dts = packet.pts
+    return packet.dts is not None
 
 
 def _decode_seconds(packet: _Packet) -> Fraction:

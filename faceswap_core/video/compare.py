@@ -82,8 +82,10 @@ def _tracks(container: InputContainer, video: int, *, strip_adts: bool) -> list[
         if stream not in packed:
             stream.discard = Discard.all
     for packet in to_the_damage(container.demux(packed)) if packed else ():
+        if not packet.size:
+            continue
         track = tracks[packet.stream_index]
-        if packet.size and (packet.pts is not None or not track.timed):  # priming included: not every file marks it
+        if packet.pts is not None or not track.timed:  # priming included: not every file marks it
             adts = strip_adts and codec_of(packet.stream) == "aac"
             track.digests.append(_digest(bytes(packet), adts=adts))
             track.seconds.append((packet.pts or 0) * packet.time_base if track.timed else Fraction(0))
@@ -161,7 +163,7 @@ def _changed_headers(
     if old - new:
         yield f"timecode {', '.join(sorted(old - new))} is not held"
     if not _same_chapters(before, after):
-        yield f"{len(before.chapters())} chapters became {len(after.chapters())}, or others"
+        yield f"chapters are not held as they were: {len(before.chapters())} before, {len(after.chapters())} now"
 
 
 def _same_chapters(before: InputContainer, after: InputContainer) -> bool:

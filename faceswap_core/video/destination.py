@@ -51,7 +51,9 @@ def own_suffix(index: FrameIndex) -> tuple[str, ...]:
 
 def _holds_times(muxer: str, index: FrameIndex) -> bool:
     clock = _CLOCKS.get(muxer)
-    ticks = index.facts.time_base / clock if clock else Fraction(1)
+    if clock is None:
+        return int(index.pts[0]) >= 0
+    ticks = index.facts.time_base / clock
     return all(pts * ticks.numerator % ticks.denominator == 0 for pts in index.pts.tolist())
 
 

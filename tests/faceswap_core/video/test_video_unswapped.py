@@ -102,11 +102,15 @@ LOSSES = [
     ("b.mp4", ".mkv", ["frame times rounded to 1/1000 s", "audio stream 1 aac eng: times rounded to 1/1000 s"]),
     ("subs.mkv", ".mp4", ["subtitle stream 3 subrip fre: mp4 cannot hold subrip; use .mkv"]),
     ("tracks.mp4", ".mkv", ["subtitle stream 3 mov_text", "times rounded"]),
-    ("attached.mkv", ".mp4", ["subtitle stream 3", "attachment stream 4 notes.x: mp4 holds no attachments"]),
+    (
+        "attached.mkv",
+        ".mp4",
+        ["subtitle stream 3", "attachment stream 4 notes.x: mp4 holds no attachments", "chapters"],
+    ),
     ("cover.mp4", ".mkv", ["frame times rounded", "audio stream 1 aac eng: times rounded"]),
     ("timecode.mov", ".ts", ["tag title (A clip)", "timecode 01:00:00:00"]),
-    ("data.ts", ".mp4", ["data stream 2: mp4 has no such data"]),
-    ("rotated.mp4", ".ts", ["tag title", "rotation", "1 chapters"]),
+    ("data.ts", ".mp4", ["data stream 2: mp4 has no such data", "audio stream 1 aac eng: times rounded to 1/48000 s"]),
+    ("rotated.mp4", ".ts", ["tag title", "rotation", "chapters"]),
 ]
 """Clip, container, and beginnings of what the report must name, no more and no less."""
 
