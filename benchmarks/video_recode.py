@@ -40,6 +40,8 @@ from faceswap_core.video.patch import edit_rect
 MAX_CPU_RATIO, MAX_MEMORY_RATIO = 1.15, 1.1
 FACE_XYWH = (811, 301, 300, 340)
 """Where the face would be; odd on purpose, so that it cuts chroma samples."""
+SMALL_WH = (320, 180)
+"""Size of the long clip: its length, not its pictures, is what must take no memory."""
 ENCODINGS = (EncodeSettings(), EncodeSettings(preset="veryfast", crf=21))
 
 
@@ -132,9 +134,9 @@ def write_long(path: Path, seconds: int) -> None:
     with av.open(str(second), "w", format="mpegts") as out:
         options = {"preset": "veryfast", "x264-params": "keyint=30:bframes=2:scenecut=0"}
         stream = out.add_stream("libx264", rate=30, options=options)
-        stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = *SMALL_WH, "yuv420p"
         for frame in noisy_pictures(30):
-            out.mux(stream.encode(frame.reformat(640, 360)))
+            out.mux(stream.encode(frame.reformat(*SMALL_WH)))
         out.mux(stream.encode(None))
     with av.open(str(second)) as source, av.open(str(path), "w", format="mp4") as out:
         stream = out.add_stream_from_template(source.streams.video[0])
@@ -188,17 +190,16 @@ def memory_figures(folder: Path, seconds: int) -> Iterator[dict[str, object]]:
 def main() -> None:
     """Print the figures, one JSON line each."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--frames", type=int, default=48, help="frames of the 1080p chunk")
+    parser.add_argument("--frames", type=int, default=30, help="frames of the 1080p chunk")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=30, help="length of the shorter clip for the memory")
+    parser.add_argument("--seconds", type=int, default=10, help="length of the shorter clip for the memory")
     parser.add_argument("--folder", type=Path, help="where to write; default: a temporary one")
     parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:
         return work(options.work, options.work / "clip.mp4")
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
-        figures = memory_figures(Path(name), options.seconds)
-        for figure in figures:
+        for figure in memory_figures(Path(name), options.seconds):
             print(json.dumps({**figure, **machine()}), flush=True)
         if shutil.which("ffmpeg") is None:
             sys.exit("the ffmpeg program, which the stages are measured against, is not here: install it")

@@ -65,7 +65,7 @@ def why_not(muxer: str, stream: Stream) -> str:
     if is_chapter_track(stream) or is_timecode(stream):
         return ""
     if isinstance(stream, AttachmentStream):
-        return "" if muxer == "matroska" else f"{muxer} holds no attachments; use .mkv"
+        return "" if muxer == "matroska" else f"{muxer} holds none; use .mkv"
     if stream.disposition & Disposition.timed_thumbnails:
         return "pictures of chapters are not copied"
     if _is_cover(stream) and muxer == "matroska":
