@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -62,15 +63,15 @@ def compare(source_path: str | Path, path: str | Path, source: StreamFacts, foun
 
 @dataclass
 class _Track:
-    """One copied stream: payload digests and times of its packets."""
+    """One copied stream: payload digests and times of its packets, 24 bytes for each."""
 
     name: str
     language: str
     disposition: Disposition
     tick: Fraction
     timed: bool
-    digests: list[bytes] = field(default_factory=list)
-    seconds: list[Fraction] = field(default_factory=list)
+    digests: bytearray = field(default_factory=bytearray)
+    pts: array[int] = field(default_factory=lambda: array("q"))
 
 
 def _tracks(container: InputContainer, video: int, *, strip_adts: bool) -> list[_Track]:
@@ -87,8 +88,8 @@ def _tracks(container: InputContainer, video: int, *, strip_adts: bool) -> list[
         track = tracks[packet.stream_index]
         if packet.pts is not None or not track.timed:  # priming included: not every file marks it
             adts = strip_adts and codec_of(packet.stream) == "aac"
-            track.digests.append(_digest(bytes(packet), adts=adts))
-            track.seconds.append((packet.pts or 0) * packet.time_base if track.timed else Fraction(0))
+            track.digests += _digest(bytes(packet), adts=adts)
+            track.pts.append((packet.pts or 0) if track.timed else 0)
     return list(tracks.values())
 
 
@@ -99,8 +100,8 @@ def _track(stream: Stream) -> _Track:
     tick = stream.time_base or Fraction(1)
     track = _Track(named(stream), language, disposition, tick, timed=not (cover or attached))
     if isinstance(stream, AttachmentStream):
-        track.digests.append(_digest(stream.data, adts=False))
-        track.seconds.append(Fraction(0))
+        track.digests += _digest(stream.data, adts=False)
+        track.pts.append(0)
     return track
 
 
@@ -124,7 +125,7 @@ def _match(originals: list[_Track], copies: list[_Track]) -> tuple[list[str], li
             changed.append(f"{original.name}: language {original.language} became {match.language or 'unknown'}")
         if gone := original.disposition & ~match.disposition:
             changed.append(f"{original.name}: disposition {gone.name} is gone")
-        if match.seconds != original.seconds:
+        if _largest_error(original, match):
             changed.append(f"{original.name}: times rounded to {match.tick} s")
     return lost, changed
 
@@ -132,8 +133,13 @@ def _match(originals: list[_Track], copies: list[_Track]) -> tuple[list[str], li
 def _same_track(a: _Track, b: _Track) -> bool:
     if a.digests != b.digests or a.timed != b.timed:
         return False
-    tolerance = max(a.tick, b.tick) if a.tick != b.tick else Fraction(0)
-    return all(abs(x - y) <= tolerance for x, y in zip(a.seconds, b.seconds, strict=True))
+    return _largest_error(a, b) <= (max(a.tick, b.tick) if a.tick != b.tick else 0)
+
+
+def _largest_error(a: _Track, b: _Track) -> Fraction:
+    """Largest difference of the times of two tracks with as many packets, seconds."""
+    errors = (abs(x * a.tick - y * b.tick) for x, y in zip(a.pts, b.pts, strict=True))
+    return max(errors, default=Fraction(0))
 
 
 def _changed_facts(source: StreamFacts, found: StreamFacts) -> Iterator[str]:
