@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -15,6 +16,8 @@ from faceswap_core.types import ManifestRef
 
 ROWS_PER_GROUP = 64
 """Rows in one row group, so that a stage streams faces instead of holding a chunk."""
+_NUMBERS_PER_GROUP = 4096
+"""Rows in one row group of a table of numbers, so that a part of it can be read alone."""
 
 Row = dict[str, Any]
 
@@ -70,6 +73,7 @@ def publish_table(
             compression="zstd",
             use_dictionary=others,
             column_encoding=dict.fromkeys(integers, "DELTA_BINARY_PACKED"),
+            row_group_size=_NUMBERS_PER_GROUP,
         )
         ref = workspace.publish_file(folder, name, temporary)
     return ManifestRef(path=ref["path"], sha256=ref["sha256"], rows=len(full), schema=schema_name(table.schema))
@@ -99,6 +103,24 @@ def load(workspace: Workspace, ref: ManifestRef, schema: pa.Schema, columns: lis
     """A whole manifest as a table; for manifests without images."""
     with _open(workspace, ref, schema) as file:
         return file.read(columns=columns)
+
+
+def load_part(
+    workspace: Workspace, ref: ManifestRef, schema: pa.Schema, column: str, value: int
+) -> tuple[pa.Table, int]:
+    """The rows in which a sorted column of integers has a value, and how many rows stand before them.
+
+    Only the row groups that can hold them are read.
+    """
+    with _open(workspace, ref, schema) as file:
+        at = file.schema_arrow.get_field_index(column)
+        groups = [file.metadata.row_group(n) for n in range(file.num_row_groups)]
+        limits = [group.column(at).statistics for group in groups]
+        found = [n for n, limit in enumerate(limits) if limit.min <= value <= limit.max]
+        table = file.read_row_groups(found)
+    values = table.column(column).to_numpy()
+    first, last = np.searchsorted(values, [value, value + 1]).tolist()
+    return table.slice(first, last - first), first + sum(group.num_rows for group in groups[: min(found, default=0)])
 
 
 def metadata(workspace: Workspace, ref: ManifestRef, schema: pa.Schema) -> dict[str, str]:

@@ -12,7 +12,7 @@ from faceswap_core.models import MODELS
 from faceswap_core.stages.weights import check_view, finished_weights, pick_device, read_facts
 from faceswap_core.storage import Workspace, free_bytes, sha256_file
 from faceswap_core.video.encoder import require_encoder
-from faceswap_core.video.outfile import muxer_of
+from faceswap_core.video.holding import check_codec
 from faceswap_core.video.presets import PRESET_CODECS
 
 _GFLOP_PER_FACE = 0.195
@@ -51,6 +51,7 @@ def check_recode(settings: RecodeSettings) -> None:
     Workspace(settings.workspace)
     _check_file(settings.output, settings.workspace, {settings.video})
     _check_encoder(settings.encode)
+    check_container(settings.output, settings.encode.codec)
     if not settings.video.is_file():
         raise MediaError(f"video {settings.video} does not exist or is no file: correct its path")
 
@@ -85,11 +86,18 @@ def _check_output(job: JobSettings) -> None:
     """Refuse an output that would replace footage, or that cannot be written."""
     footage = {v for subject in job.subjects.values() for v in subject.videos} | _inputs(job)
     _check_file(job.output.video, job.workspace, footage)
+    check_container(job.output.video, job.encode.codec)
+
+
+def check_container(output: Path, codec: str | None) -> None:
+    """Refuse a name whose container cannot hold the video, as far as that is known before the source is read."""
+    if output.suffix and codec:
+        check_codec(output, codec)
 
 
 def _check_file(output: Path, workspace: Path, footage: set[Path]) -> None:
-    muxer_of(output)
-    if output.resolve() in {video.resolve() for video in footage}:
+    same = footage if output.suffix else {video.with_suffix("") for video in footage}
+    if output.resolve() in {video.resolve() for video in same}:
         raise SettingsError(f"the output {output} is a video that the job reads: name another file")
     if output.is_dir() or workspace.is_file():
         raise SettingsError(f"the output {output} must be a file and the workspace {workspace} a folder")

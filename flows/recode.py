@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from prefect import flow
 
 from faceswap_core import layout
@@ -37,21 +39,22 @@ def recode_video(settings: RecodeSettings) -> Json:
     check_recode(settings)
     tally = Tally()
     with recorded(settings) as run, counting(tally), job_runner(str(settings.workspace), settings.runtime.workers):
-        report = _recoded(settings, tally)
-        result = last_words(run, settings.output, report, write_figures(run, report))
+        output, report = _recoded(settings, tally)
+        result = last_words(run, output, report, write_figures(run, report))
         progress.publish_result(result)
-        judge(settings.output, report)
+        judge(output, report)
         return result
 
 
-def _recoded(settings: RecodeSettings, tally: Tally) -> Json:
+def _recoded(settings: RecodeSettings, tally: Tally) -> tuple[Path, Json]:
+    """The file that was written, and the report."""
     workspace, source = str(settings.workspace), video_ref(settings.video)
     frames, chunks = _encoded(settings, source)
     (assembled,) = gather([assemble_video.submit(workspace, source, frames, chunks, str(settings.output))])
     checking = verify_video.submit(workspace, source, frames, assembled["video"], assembled["not_carried"])
     (checks,) = gather([checking])
     store = Workspace(settings.workspace)
-    return {
+    return Path(assembled["video"]["path"]), {
         "frames": state_counts(store, chunks) | {"source_damage": source_damage(store, source, frames)},
         "stages": tally.report(),
         "video": video_report(store, checks) | {"encoding": assembled["encoding"]},

@@ -71,8 +71,7 @@ def build_report(job: JobSettings, made: Made) -> Json:
         "reasons": {} if made.truth else {"truth": "no ground truth"},
     }
     report["frames"]["source_damage"] = figures.source_damage(workspace, made.plate.video, made.plate.frames)
-    assembled = made.converted.assembled
-    report["video"] |= {"not_carried": assembled["not_carried"], "encoding": assembled["encoding"]}
+    report["video"]["encoding"] = made.converted.assembled["encoding"]
     return report
 
 
@@ -140,6 +139,7 @@ def _page(job: JobSettings, run: Run, made: Made, report: Json) -> str:
         job=job,
         run=run,
         report=report,
+        output=made.converted.assembled["video"]["path"],
         loss_curve=figures.loss_curve(workspace, made.trained["log"]) if made.trained else None,
         preview=figures.picture_uri(workspace, made.trained["preview"]) if made.trained else None,
         pictures=figures.before_and_after(workspace, made.plate.video, made.plate.frames, made.converted.chunks),

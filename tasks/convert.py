@@ -84,7 +84,7 @@ def assemble_video(
     return assemble.assemble_video(Workspace(workspace), plate, frames, chunks, Path(output))
 
 
-@stage_task(layout.REPORTS)
+@stage_task(layout.REPORTS, 2)
 def verify_video(
     workspace: str, plate: FileRef, frames: list[ManifestRef], video: FileRef, not_carried: list[str]
 ) -> ManifestRef:

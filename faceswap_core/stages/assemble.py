@@ -15,6 +15,7 @@ from faceswap_core.stages.decode import check_source, decoded_index
 from faceswap_core.storage import Workspace, disk_full_as_ours, file_ref
 from faceswap_core.types import FileRef, Json, ManifestRef
 from faceswap_core.video.assemble import assemble
+from faceswap_core.video.destination import destination
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ def assemble_video(
         plate: the source.
         frames: FRAMES of every chunk of the plate, in order.
         chunks: CHUNKS, in order.
-        output: the file to write.
+        output: the file to write; without a suffix it gets that of the plate's container, see `destination`.
 
     Raises:
         ManifestError: a chunk is missing or was altered.
@@ -59,11 +60,13 @@ def assemble_video(
             parts.append(workspace.path(row["path"]))
     with disk_full_as_ours(output):
         output.parent.mkdir(parents=True, exist_ok=True)
-    report = assemble(plate["path"], parts, output, decoded_index(workspace, frames))
-    _log.info("assembled %d frames to %s", report.frames, output)
+    index = decoded_index(workspace, frames)
+    file = destination(output, plate["path"], parts[0], index)
+    report = assemble(plate["path"], parts, file, index)
+    _log.info("assembled %d frames to %s", report.frames, file)
     encoding = _encoding(workspace, chunks, parts, frames)
     lost = [*report.not_carried, *encoding.pop("lost")]
-    return Assembled(video=file_ref(output), not_carried=lost, encoding=encoding)
+    return Assembled(video=file_ref(file), not_carried=lost, encoding=encoding)
 
 
 def _encoding(

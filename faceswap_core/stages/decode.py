@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from faceswap_core.errors import MediaError
 from faceswap_core.manifest import Row
 from faceswap_core.schemas import FRAMES, PACKETS
 from faceswap_core.storage import Workspace, file_ref, sha256_file
-from faceswap_core.types import I64, FileRef, Json, ManifestRef, Progress, no_progress
+from faceswap_core.types import FileRef, Json, ManifestRef, Progress, no_progress
 from faceswap_core.video.checked import decode_unchecked, index_unchecked
 from faceswap_core.video.chunks import NO_TIMESTAMP, cut_chunk
 from faceswap_core.video.facts import StreamFacts
@@ -86,14 +87,14 @@ def publish_packets(workspace: Workspace, index: FrameIndex, chunks: list[Chunk]
     return manifest.publish_table(workspace, layout.FRAMES, "packets", table, {"facts": index.facts.to_json()})
 
 
-def load_packets(workspace: Workspace, plan: VideoPlan) -> tuple[FrameIndex, I64]:
-    """The index of a planned video, and the chunk of each frame, (N,).
+def load_packets(workspace: Workspace, plan: VideoPlan, chunk_index: int) -> tuple[FrameIndex, int]:
+    """The part of a planned video's index that is one chunk, and frame_index of its first frame.
 
     Raises:
         ManifestError: the manifest is missing or was altered.
     """
     facts = StreamFacts.from_json(manifest.metadata(workspace, plan, PACKETS)["facts"])
-    table = manifest.load(workspace, plan, PACKETS)
+    table, first = manifest.load_part(workspace, plan, PACKETS, "chunk_index", chunk_index)
     columns = {name: table.column(name).to_numpy() for name in ("pts", "duration", "packet_size", "packet_order")}
     index = FrameIndex(
         facts=facts,
@@ -101,12 +102,12 @@ def load_packets(workspace: Workspace, plan: VideoPlan) -> tuple[FrameIndex, I64
         packet_dts=table.column("packet_dts").fill_null(NO_TIMESTAMP).to_numpy(),
         **columns,
     )
-    return index, table.column("chunk_index").to_numpy().astype(np.int64)
+    return index, first
 
 
-def _planned_chunk(index: FrameIndex, chunk_of_frame: I64, chunk_index: int) -> Chunk:
-    frames = np.flatnonzero(chunk_of_frame == chunk_index)
-    return cut_chunk(index, chunk_index, int(frames[0]), int(frames[-1]) + 1)
+def _planned_chunk(plan: VideoPlan, chunk_index: int, part: FrameIndex, first_frame: int) -> Chunk:
+    chunk = cut_chunk(part, chunk_index, 0, len(part))
+    return replace(chunk, first_frame=first_frame, is_last=chunk_index == plan["chunks"] - 1)
 
 
 def decode_frames(
@@ -126,12 +127,12 @@ def decode_frames(
         MediaError: the file cannot be decoded within the limits, or changed since it was planned.
     """
     check_source(video)
-    index, chunk_of_frame = load_packets(workspace, plan)
-    chunk = _planned_chunk(index, chunk_of_frame, chunk_index)
+    index, first_frame = load_packets(workspace, plan, chunk_index)
+    chunk = _planned_chunk(plan, chunk_index, index, first_frame)
     rows: list[Row] = []
 
     def keep(frame: Json) -> None:
-        number = frame["frame_index"]
+        number = frame["frame_index"] - first_frame
         planned = {"duration": int(index.duration[number]), "key_class": str(index.key_class[number])}
         rows.append({**frame, **planned, "chunk_index": chunk_index})
         progress(len(rows), len(chunk.pts), "frames")

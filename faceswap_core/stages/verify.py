@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from faceswap_core import layout, manifest
 from faceswap_core.schemas import REPORT
 from faceswap_core.stages.decode import check_source, decoded_index
 from faceswap_core.storage import Workspace
 from faceswap_core.types import FileRef, Json, ManifestRef
+from faceswap_core.video.outfile import muxer_of
 from faceswap_core.video.verify import verify_video as compare
 
 _SAMPLE = 16
+_EXACT = "all equal"
 
 
 def verify_video(
@@ -26,7 +29,8 @@ def verify_video(
         plate: the source.
         frames: FRAMES of every chunk of the plate, in order.
         video: the finished video.
-        not_carried: streams that the container could not hold, as assembly said.
+        not_carried: streams that the container could not hold, as assembly said; what else it does not hold is found
+            here, by reading both files.
 
     Raises:
         MediaError: one of the files cannot be read, or the plate changed.
@@ -40,9 +44,10 @@ def verify_video(
         {"check": "frames", "passed": found.frames == len(index), "detail": str(found.frames)},
         {
             "check": "pts_equal",
-            "passed": found.pts_equal,
-            "detail": f"largest error {found.max_pts_error_seconds} s",
+            "passed": found.pts_equal or bool(found.times_explained),
+            "detail": _EXACT if found.pts_equal else f"largest error {found.max_pts_error_seconds} s",
         },
+        {"check": "container", "passed": True, "detail": muxer_of(Path(video["path"]))},
         {
             "check": "streams_equal",
             "passed": found.streams_equal or len(named) == len(lost),
@@ -54,7 +59,8 @@ def verify_video(
             "detail": f"{found.sample_decoded} decoded, failed: {list(found.sample_failed)}",
         },
     ]
-    rows += [{"check": "not_carried", "passed": True, "detail": text} for text in not_carried]
+    for text in (*not_carried, *filter(None, [found.times_explained]), *found.changed):
+        rows.append({"check": "not_carried", "passed": True, "detail": text})
     return manifest.publish(workspace, layout.REPORTS, "report", REPORT, rows)
 
 
@@ -67,10 +73,11 @@ def video_report(workspace: Workspace, ref: ManifestRef) -> Json:
     """The ``video`` part of report.json, and the list of checks that did not pass."""
     rows = list(manifest.stream(workspace, ref, REPORT))
     passed = {row["check"]: row["passed"] for row in rows}
-    frames = next(row["detail"] for row in rows if row["check"] == "frames")
+    details = {row["check"]: row["detail"] for row in rows}
     return {
-        "frames": int(frames),
-        "pts_equal": passed["pts_equal"],
+        "container": details["container"],
+        "frames": int(details["frames"]),
+        "pts_equal": details["pts_equal"] == _EXACT,
         "streams_equal": passed["streams_equal"],
         "sample_decoded": passed["sample_decoded"],
         "not_carried": [row["detail"] for row in rows if row["check"] == "not_carried"],

@@ -11,25 +11,21 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import av
-import numpy as np
-import numpy.typing as npt
 from av.container import InputContainer, OutputContainer
-from av.stream import Stream
+from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from faceswap_core.errors import MediaError
-from faceswap_core.video.carry import ITUNES_TAGS, OWN_TAGS, add_others, copy_tags
-from faceswap_core.video.container import open_input, pick_video, to_the_damage
+from faceswap_core.video.carry import ITUNES_TAGS, OWN_TAGS, add_other, copy_tags
+from faceswap_core.video.container import open_input, to_the_damage
 from faceswap_core.video.encoder import container_options
-from faceswap_core.video.facts import extradata_sha
+from faceswap_core.video.holding import copied
 from faceswap_core.video.index import FrameIndex
 from faceswap_core.video.outfile import MP4_FAMILY, muxer_of, open_output
-from faceswap_core.video.timing import decode_times, frame_durations
-
-_SAY_THEIR_ASPECT = ("h264", "hevc")
-"""Codecs whose pictures carry their aspect ratio themselves; PyAV can tell it to MP4 and MOV only."""
+from faceswap_core.video.timeline import Timeline, timeline
 
 _Packet: TypeAlias = "av.Packet[Any]"
+_BLU_RAY_SUFFIXES = (".m2ts", ".mts")
 
 
 @dataclass(frozen=True)
@@ -41,30 +37,21 @@ class AssemblyReport:
     frames: int
     """Video packets written."""
     streams_copied: tuple[int, ...]
-    """Indices of source streams copied beside the video."""
+    """Indices of source streams whose packets were copied beside the video."""
     not_carried: tuple[str, ...]
-    """What of the source is absent, each with the reason."""
+    """Streams of the source that are absent, each with the reason."""
     bytes: int
     """Size of the file."""
-
-
-def suffix_for(index: FrameIndex) -> str:
-    """Suffix of the container that resembles the source's: the one to prefer for the output."""
-    names = index.facts.container.split(",")
-    table = {"matroska": ".mkv", "mpegts": ".ts", "avi": ".mkv", "nut": ".mkv"}
-    if "mov" in names:
-        return ".mov" if index.facts.metadata.get("major_brand", "").strip() == "qt" else ".mp4"
-    return table.get(names[0], ".mp4")
 
 
 def assemble(
     source_path: str | Path, parts: Sequence[str | Path], out_path: str | Path, index: FrameIndex
 ) -> AssemblyReport:
-    """Join encoded chunks and copy sound, subtitles, attachments, chapters, tags and rotation.
+    """Join encoded chunks and copy sound, subtitles, data, attachments, chapters, tags and rotation.
 
     Frames keep the source's pts exactly where the container can say them (Matroska rounds to 1 ms).
     The container follows the suffix of ``out_path``; a stream it cannot hold is named in the report.
-    The file appears under its name only when complete.
+    The streams stand in the order of the source. The file appears under its name only when complete.
 
     Args:
         source_path: the video the chunks were made from.
@@ -73,29 +60,36 @@ def assemble(
         index: the source's index.
 
     Raises:
-        MediaError: chunks made with different settings, overlapping in time, or of another source.
+        MediaError: chunks made with different settings, of other frames, or a container that cannot hold the video
+            or its times.
         SettingsError: an unknown suffix.
         DiskFullError: no space left.
     """
     out = Path(out_path)
-    timeline = _timeline(parts, index)
+    clock = timeline(parts, index)
     muxer = muxer_of(out)
-    options = _muxer_options(muxer, index)
+    if muxer in MP4_FAMILY and clock.pts.min() < 0:
+        raise MediaError(f"{out}: the video begins before time zero, where {muxer} hides frames; write a .ts or .mkv")
     with (
         _write_faults_named(out),
         open_input(source_path) as source,
-        open_output(out, muxer, options) as container,
+        open_input(parts[0]) as first,
+        open_output(out, muxer, _muxer_options(out, muxer, index)) as container,
     ):
-        with open_input(parts[0]) as first:
-            video, lost = _add_video(container, first.streams.video[0], index)
-        copies, refused = add_others(container, source, index.facts)
-        copy_tags(source, container, pick_video(source, source_path), video)
-        streams = [_video_packets(parts, video, timeline)]
+        copies: dict[int, Stream] = {}
+        refused: list[str] = []
+        for stream in source.streams:
+            if stream.index == index.facts.stream_index:
+                video = _add_video(container, first.streams.video[0], index)
+                copy_tags(source, container, stream, video)
+            else:
+                refused.append(add_other(container, stream, source_path, copies))
+        streams = [_video_packets(parts, video, clock)]
         if copies:
             streams.append(_copied_packets(source, copies))
         for packet in merge(*streams, key=_decode_seconds):
             container.mux(packet)
-    return AssemblyReport(out, len(timeline.pts), tuple(copies), (*lost, *refused), out.stat().st_size)
+    return AssemblyReport(out, len(clock.pts), tuple(copies), tuple(filter(None, refused)), out.stat().st_size)
 
 
 @contextmanager
@@ -109,104 +103,60 @@ def _write_faults_named(out: Path) -> Iterator[None]:
         ) from error
 
 
-@dataclass(frozen=True)
-class _Timeline:
-    """Times of all video packets in decoding order, ticks of ``time_base``."""
-
-    pts: npt.NDArray[np.int64]
-    dts: npt.NDArray[np.int64]
-    duration: npt.NDArray[np.int64]
-    time_base: Fraction
-
-
-def _timeline(parts: Sequence[str | Path], index: FrameIndex) -> _Timeline:
-    """Read the pts of all parts and lay one decoding clock over them."""
-    if not parts:
-        raise MediaError("there is no chunk to assemble; encode the chunks first")
-    base = index.facts.time_base
-    all_pts: list[int] = []
-    sha = ""
-    for part in parts:
-        with open_input(part) as container:
-            stream = container.streams.video[0]
-            found = extradata_sha(stream.codec_context.extradata)
-            if sha not in ("", found):
-                raise MediaError(f"{part}: encoded with other settings than {parts[0]}; encode both alike")
-            sha = found
-            pts = [_source_ticks(p, base, part) for p in container.demux(stream) if p.size]
-        if not pts or (all_pts and min(pts) <= max(all_pts)):
-            raise MediaError(f"{part}: empty, or overlaps the chunk before; give chunks in order of time")
-        all_pts += pts
-    array = np.array(all_pts, np.int64)
-    durations = frame_durations(array, int(index.duration[-1]))
-    return _Timeline(array, decode_times(array), durations, base)
-
-
-def _source_ticks(packet: _Packet, base: Fraction, part: str | Path) -> int:
-    """The packet's pts in the source's time base; exact or refused."""
-    ticks = (packet.pts or 0) * packet.time_base / base
-    if packet.pts is None or ticks.denominator != 1:
-        raise MediaError(f"{part}: pts {packet.pts} is no whole tick of {base} s; encode this chunk again")
-    return ticks.numerator
-
-
-def _muxer_options(muxer: str, index: FrameIndex) -> dict[str, str]:
+def _muxer_options(out: Path, muxer: str, index: FrameIndex) -> dict[str, str]:
     options = container_options(muxer, index.facts)
     if muxer in MP4_FAMILY:
         keys = {key for key in index.facts.metadata if key not in OWN_TAGS}
         options["movflags"] = "+faststart" if keys <= ITUNES_TAGS else "+faststart+use_metadata_tags"
+    if out.suffix.lower() in _BLU_RAY_SUFFIXES:
+        options["mpegts_m2ts_mode"] = "1"
     return options
 
 
-def _add_video(container: OutputContainer, template: VideoStream, index: FrameIndex) -> tuple[VideoStream, list[str]]:
-    """The output's video stream; AV1 has no encoder of its decoder's name and takes the bare way."""
-    facts, lost = index.facts, list[str]()
-    try:
-        stream = container.add_stream_from_template(template)
-        if facts.display_matrix is not None:
-            stream.set_display_matrix(facts.display_matrix)
-    except (av.FFmpegError, ValueError):
-        context = template.codec_context
-        size = {"width": context.width, "height": context.height}
-        bare = container.add_mux_stream(context.codec.canonical_name, rate=facts.average_rate, **size)
-        assert isinstance(bare, VideoStream)
-        stream = bare
-        if facts.display_matrix is not None:
-            lost.append(f"rotation by {facts.rotation} degrees: not possible for this video codec")
-    stream.time_base = facts.time_base
-    codec, context = template.codec_context.codec.canonical_name, stream.codec_context
-    movie = container.format.name in MP4_FAMILY
-    if movie and codec == "hevc":
-        context.codec_tag = "hvc1"  # Apple's players open no hev1
+def _add_video(container: OutputContainer, template: VideoStream, index: FrameIndex) -> VideoStream:
+    """The output's video stream; all that its header says must be set before the first packet."""
+    facts = index.facts
+    stream = copied(container, template)
+    assert isinstance(stream, VideoStream)
+    stream.codec_context.framerate = facts.average_rate
+    if template.codec_context.codec.canonical_name == "hevc" and container.format.name in MP4_FAMILY:
+        stream.codec_context.codec_tag = "hvc1"  # parameter sets in the header only; QuickTime plays nothing else
     if facts.sample_aspect_ratio != 1:
-        context.sample_aspect_ratio = facts.sample_aspect_ratio
-        if not movie and codec not in _SAY_THEIR_ASPECT:
-            ratio = f"{facts.sample_aspect_ratio.numerator}:{facts.sample_aspect_ratio.denominator}"
-            lost.append(f"sample aspect ratio {ratio}: {container.format.name} cannot be told it for {codec}")
-    return stream, lost
+        stream.codec_context.sample_aspect_ratio = facts.sample_aspect_ratio
+    if facts.display_matrix is not None:
+        stream.set_display_matrix(facts.display_matrix)
+    stream.time_base = facts.time_base
+    return stream
 
 
-def _video_packets(parts: Iterable[str | Path], video: VideoStream, timeline: _Timeline) -> Iterator[_Packet]:
+def _video_packets(parts: Iterable[str | Path], video: VideoStream, clock: Timeline) -> Iterator[_Packet]:
     number = 0
     for part in parts:
         with open_input(part) as container:
             for packet in container.demux(container.streams.video[0]):
                 if not packet.size:
                     continue
-                packet.stream, packet.time_base = video, timeline.time_base
-                packet.pts, packet.dts = int(timeline.pts[number]), int(timeline.dts[number])
-                packet.duration = int(timeline.duration[number])
+                packet.stream, packet.time_base = video, clock.time_base
+                packet.pts, packet.dts = int(clock.pts[number]), int(clock.dts[number])
+                packet.duration = int(clock.duration[number])
                 number += 1
                 yield packet
 
 
 def _copied_packets(source: InputContainer, copies: dict[int, Stream]) -> Iterator[_Packet]:
     for packet in to_the_damage(source.demux([source.streams[i] for i in copies])):
-        if packet.size and (packet.dts is not None or packet.pts is not None):
-            if packet.dts is None:
-                packet.dts = packet.pts
+        if packet.size and _timed(packet):
             packet.stream = copies[packet.stream_index]
             yield packet
+
+
+def _timed(packet: _Packet) -> bool:
+    """False where nothing says when a packet belongs; cover art, which has no time, gets zero."""
+    if packet.stream.disposition & Disposition.attached_pic:
+        packet.pts = packet.dts = 0
+    if packet.dts is None:
+        packet.dts = packet.pts
+    return packet.dts is not None
 
 
 def _decode_seconds(packet: _Packet) -> Fraction:

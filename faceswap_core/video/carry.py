@@ -1,15 +1,16 @@
-"""source streams -> output streams: sound, subtitles, attachments, chapters and tags."""
+"""source streams -> output streams: sound, subtitles, data, attachments, cover art, chapters and tags."""
 
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
+from pathlib import Path
 
-import av
 from av.container import InputContainer, OutputContainer
-from av.stream import AttachmentStream, Disposition, Stream
+from av.stream import AttachmentStream, Discard, Disposition, Stream
 
-from faceswap_core.video.facts import OtherStream, StreamFacts, codec_of
+from faceswap_core.video.container import open_input
+from faceswap_core.video.facts import codec_of
+from faceswap_core.video.holding import copied, refusal
 
 _log = logging.getLogger(__name__)
 OWN_TAGS = ("encoder", "duration", "rotate", "major_brand", "minor_version", "compatible_brands")
@@ -23,93 +24,95 @@ ITUNES_TAGS = frozenset(
     }
 )
 """Tags an MP4 can hold without the QuickTime key list."""
-_TRANSPORT_CODECS = frozenset(
-    {
-        *("mp2", "mp3", "aac", "aac_latm", "ac3", "eac3", "dts", "truehd", "opus", "pcm_bluray"),
-        *("dvb_subtitle", "dvb_teletext", "hdmv_pgs_subtitle"),
-    }
-)
-"""What MPEG-TS has a stream type for; its muxer would take anything and mark it private data."""
+_PICTURE_TYPES = {"png": "image/png", "mjpeg": "image/jpeg"}
+"""Codec of cover art -> its MIME type."""
 
 
-def add_others(
-    container: OutputContainer, source: InputContainer, facts: StreamFacts
-) -> tuple[dict[int, Stream], list[str]]:
-    """Streams to copy packets into, by source index, and what cannot be copied."""
-    copies: dict[int, Stream] = {}
-    refused: list[str] = []
-    for other in facts.other_streams:
-        stream = source.streams[other.index]
-        if _is_chapter_track(stream, source):
-            continue
-        reason = _add_copy(container, stream, copies)
-        if reason:
-            refused.append(f"{_named(other)}: {reason}")
-            _log.warning("not carried over: %s", refused[-1])
-    return copies, refused
+def add_other(container: OutputContainer, stream: Stream, path: str | Path, copies: dict[int, Stream]) -> str:
+    """Add one stream of the source to the output, without its packets.
+
+    Args:
+        container: the output, its header not written.
+        stream: a stream of the source beside the video worked on.
+        path: the source.
+        copies: filled with the streams that packets go into, by source index.
+
+    Returns:
+        Which stream is not carried over and why; '' where it is, or is a form of something else that is.
+    """
+    if is_chapter_track(stream) or is_timecode(stream):
+        return ""
+    reason = why_not(container.format.name, stream)
+    if not reason:
+        _add(container, stream, path, copies)
+        return ""
+    _log.warning("not carried over: %s: %s", named(stream), reason)
+    return f"{named(stream)}: {reason}"
 
 
-def _is_chapter_track(stream: Stream, source: InputContainer) -> bool:
-    """True for the text track in which an MP4 keeps its chapters: those are copied as chapters."""
-    return stream.type == "data" and "mov" in source.format.name and bool(source.chapters())
+def is_chapter_track(stream: Stream) -> bool:
+    """True for the track in which an MP4 keeps its chapters, which are copied as chapters: the demuxer drops it."""
+    return stream.type == "data" and stream.discard == Discard.all
 
 
-def _add_copy(container: OutputContainer, stream: Stream, copies: dict[int, Stream]) -> str:
-    """Add one stream to the output; the reason where that is not possible, else ''."""
-    muxer = container.format.name
+def is_timecode(stream: Stream) -> bool:
+    """True for the track in which a QuickTime file keeps its timecode, which is copied as a tag of the video."""
+    return stream.type == "data" and "timecode" in stream.metadata
+
+
+def why_not(muxer: str, stream: Stream) -> str:
+    """Why a stream of the source cannot go into a container; '' where it can, or need not."""
+    if is_chapter_track(stream) or is_timecode(stream):
+        return ""
     if isinstance(stream, AttachmentStream):
-        return _attach(container, stream)
-    if stream.type not in ("audio", "subtitle") and not stream.disposition & Disposition.attached_pic:
-        return f"{stream.type} streams are not copied"
-    if codec_of(stream) not in _codecs_of(container):
-        return f"{muxer} cannot hold {codec_of(stream) or 'an unknown codec'}; use .mkv"
-    try:
-        copy = container.add_stream_from_template(stream, opaque=True)
-    except (av.FFmpegError, ValueError) as error:
-        return f"{muxer} refused it ({error})"
-    copy.time_base = stream.time_base
-    copy.disposition = stream.disposition
-    copy.metadata.update(_kept_tags(stream.metadata))
-    copies[stream.index] = copy
-    return ""
+        return "" if muxer == "matroska" else f"{muxer} holds none; use .mkv"
+    if stream.disposition & Disposition.timed_thumbnails:
+        return "pictures of chapters are not copied"
+    if _is_cover(stream) and muxer == "matroska":
+        return "" if codec_of(stream) in _PICTURE_TYPES else f"{muxer} holds no {codec_of(stream)} as cover art"
+    return refusal(muxer, stream)
 
 
-def _attach(container: OutputContainer, stream: AttachmentStream) -> str:
-    if "matroska" not in container.format.name:
-        return f"{container.format.name} holds no attachments; use .mkv"
-    container.add_attachment(stream.name or "attachment", stream.mimetype or "", stream.data)
-    return ""
+def _is_cover(stream: Stream) -> bool:
+    return bool(stream.disposition & Disposition.attached_pic)
 
 
-def _codecs_of(container: OutputContainer) -> set[str]:
-    """Canonical names of the codecs a muxer says it can hold."""
-    if container.format.name == "mpegts":
-        return set(_TRANSPORT_CODECS)
-    return {name for codec in container.supported_codecs for name in (codec, _canonical(codec))}
+def _add(container: OutputContainer, stream: Stream, path: str | Path, copies: dict[int, Stream]) -> None:
+    if isinstance(stream, AttachmentStream):
+        container.add_attachment(stream.name or "attachment", stream.mimetype or "", stream.data)
+    elif _is_cover(stream) and container.format.name == "matroska":
+        _attach_cover(container, stream, path)
+    else:
+        copies[stream.index] = copied(container, stream)
+        copies[stream.index].metadata.update(kept_tags(stream.metadata))
 
 
-def _canonical(codec: str) -> str:
-    """Name of the format that an encoder or decoder (``libmp3lame``, ``dca``) works on."""
-    for mode in ("r", "w"):
-        with suppress(ValueError, av.FFmpegError):
-            return av.Codec(codec, mode).canonical_name
-    return codec
+def _attach_cover(container: OutputContainer, stream: Stream, path: str | Path) -> None:
+    """Matroska's own way of cover art is an attachment with a picture's type."""
+    mime_type = _PICTURE_TYPES[codec_of(stream)]
+    name = stream.metadata.get("filename", f"cover.{mime_type.partition('/')[2]}")
+    with open_input(path) as source:
+        picture = next((bytes(p) for p in source.demux(source.streams[stream.index]) if p.size), b"")
+    container.add_attachment(name, mime_type, picture)
 
 
-def _named(other: OtherStream) -> str:
-    words = (f"{other.kind} stream {other.index}", other.codec, other.language, other.title)
-    return " ".join(word for word in words if word)
+def named(stream: Stream) -> str:
+    """Kind, index, codec, language and title of a stream."""
+    words = (codec_of(stream), *(stream.metadata.get(tag, "") for tag in ("language", "title", "filename")))
+    return " ".join(word for word in (f"{stream.type} stream {stream.index}", *words) if word)
 
 
 def copy_tags(source: InputContainer, container: OutputContainer, original: Stream, video: Stream) -> None:
-    """Container tags, chapters, and the video stream's own tags and disposition."""
-    container.metadata.update(_kept_tags(source.metadata))
+    """Container tags, chapters, and the video stream's own tags and disposition, with the timecode."""
+    container.metadata.update(kept_tags(source.metadata))
     container.set_chapters(source.chapters())
-    video.metadata.update(_kept_tags(original.metadata))
+    for stream in filter(is_timecode, source.streams):
+        video.metadata["timecode"] = stream.metadata["timecode"]
+    video.metadata.update(kept_tags(original.metadata))
     video.disposition = original.disposition
 
 
-def _kept_tags(tags: dict[str, str]) -> dict[str, str]:
+def kept_tags(tags: dict[str, str]) -> dict[str, str]:
     """Tags worth copying: not those the muxer writes itself, nor mkvmerge's statistics."""
     return {
         key: value for key, value in tags.items() if key.lower() not in OWN_TAGS and not key.startswith(_STATISTICS)

@@ -63,6 +63,8 @@ class EncodedChunk:
 def encode_chunk(frames: Iterator[VideoFrame], spec: EncodeSpec, facts: StreamFacts, out_path: Path) -> EncodedChunk:
     """Encode frames to a file of their own; they keep their pts in the source's time base.
 
+    An MP4 holds no times before zero: a chunk that begins earlier begins at zero, and `timeline` sets it right.
+
     Args:
         frames: in presentation order, with pts in ticks of ``facts.time_base``; their picture types
             are reset, or the source's would be forced on the encoder.
@@ -95,7 +97,9 @@ def _encode_all(
     pts: list[int] = []
     for frame in frames:
         pts.append(_checked_pts(frame, facts, pts))
-        container.mux(stream.encode(_prepared(frame, stream, spec)))
+        picture = _prepared(frame, stream, spec)
+        picture.pts = pts[-1] - min(pts[0], 0)
+        container.mux(stream.encode(picture))
     if not pts:
         raise MediaError("there is no frame to encode; the chunk is empty")
     container.mux(stream.encode(None))

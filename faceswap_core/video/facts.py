@@ -62,7 +62,7 @@ class StreamFacts:
     pix_fmt: str
     """FFmpeg name of the decoder's pixel format."""
     sample_aspect_ratio: Fraction
-    """Width of a pixel over its height."""
+    """Width of a pixel over its height; 0 = unspecified."""
     color_range: int
     """0 unspecified, 1 limited, 2 full."""
     color_primaries: int
@@ -129,7 +129,7 @@ def gather_facts(container: InputContainer, stream: VideoStream, first: VideoFra
         width=first.width,
         height=first.height,
         pix_fmt=first.format.name,
-        sample_aspect_ratio=stream.sample_aspect_ratio or Fraction(1),
+        sample_aspect_ratio=stream.sample_aspect_ratio or Fraction(0),
         color_range=int(first.color_range),
         color_primaries=int(first.color_primaries),
         color_trc=int(first.color_trc),

@@ -22,11 +22,8 @@ FORMATS = {
     ".ts": "mpegts",
     ".m2ts": "mpegts",
     ".mts": "mpegts",
-    ".avi": "avi",
-    ".mxf": "mxf",
-    ".nut": "nut",
 }
-"""Suffix of an output file -> muxer."""
+"""Suffix of an output file -> muxer; all of them hold the time of every single frame, which AVI and MXF do not."""
 MP4_FAMILY = frozenset({"mp4", "mov"})
 """Muxers that write the ISO base media format."""
 

@@ -61,16 +61,23 @@ def edit_rect(
     samples = _crop(layout, ax, ay, bx, by)
     to_yuv, offset = _matrix(frame, layout)
     yuv = _read(samples, layout)
-    rgb = np.clip((yuv - offset) @ np.linalg.inv(to_yuv).T.astype(np.float32), 0.0, 1.0)
+    rgb = np.clip(_product(yuv - offset, np.linalg.inv(to_yuv).T.astype(np.float32)), 0.0, 1.0)
     inner = (slice(y0 - ay, y1 - ay), slice(x0 - ax, x1 - ax))
     changed = np.zeros(rgb.shape[:2], bool)
     changed[inner], new = _apply(edit, rgb[inner], as_float)
     rows, columns = _bounds(changed, layout.block_wh)
     edited = rgb.copy()
     edited[inner] = new
-    target = np.where(changed[..., None], edited @ to_yuv.T + offset, yuv)
-    _write(samples, target[rows, columns], changed[rows, columns], layout, rows.start, columns.start)
+    target = np.where(
+        changed[rows, columns, None], _product(edited[rows, columns], to_yuv.T) + offset, yuv[rows, columns]
+    )
+    _write(samples, target, changed[rows, columns], layout, rows.start, columns.start)
     return frame
+
+
+def _product(pixels: _Floats, matrix: _Floats) -> _Floats:
+    """(h, w, 3) pixels times a (3, 3) matrix, at once: numpy would multiply the rows one by one, ten times slower."""
+    return (pixels.reshape(-1, 3) @ matrix).reshape(pixels.shape)
 
 
 def _clip(rect_xywh: tuple[int, int, int, int], frame: VideoFrame) -> tuple[int, int, int, int]:
@@ -84,7 +91,8 @@ def _apply(edit: Callable[[Rgb], Rgb], rgb: _Floats, as_float: bool) -> tuple[np
     got = np.asarray(edit(given.copy()))
     if got.shape != given.shape:
         raise ValueError(f"edit returned shape {got.shape} for {given.shape}; return the same shape")
-    changed = np.any(got != given, axis=2)
+    differs = got != given
+    changed = differs[..., 0] | differs[..., 1] | differs[..., 2]
     scale = 1.0 if as_float else 1.0 / 255.0
     return changed, np.clip(got.astype(np.float32) * np.float32(scale), 0.0, 1.0)
 

@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 
 from faceswap_core.errors import MediaError
 from faceswap_core.video.colour import to_rgb
-from faceswap_core.video.container import open_input, pick_video, read_only
+from faceswap_core.video.container import open_input, pick_video, read_only, to_the_damage
 from faceswap_core.video.index import Chunk
 
 __all__ = ["DecodedFrame", "decode_linear", "read_chunk", "to_rgb"]
@@ -121,17 +121,14 @@ def _prepare(container: InputContainer, path: str | Path, threads: int) -> Video
 
 def _decode(packets: Iterator[_VideoPacket]) -> Iterator[VideoFrame]:
     """Frames of packets; a packet that the decoder refuses costs its own frame only."""
-    try:
-        for packet in packets:
-            try:
-                frames = packet.decode()
-            except av.error.InvalidDataError:
-                continue
-            yield from frames
-    except MemoryError:
-        raise
-    except av.FFmpegError as error:
-        _log.warning("reading stopped: %s", error)
+    for packet in to_the_damage(packets):
+        try:
+            frames = packet.decode()
+        except MemoryError:
+            raise
+        except av.FFmpegError:
+            continue
+        yield from frames
 
 
 def _start(container: InputContainer, path: str | Path, chunk: Chunk, threads: int) -> Iterator[_VideoPacket]:

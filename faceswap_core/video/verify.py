@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -11,12 +10,10 @@ import av
 import numpy as np
 
 from faceswap_core.errors import MediaError
-from faceswap_core.video.container import open_input, to_the_damage
-from faceswap_core.video.facts import StreamFacts, codec_of
+from faceswap_core.video.compare import compare
 from faceswap_core.video.index import Chunk, FrameIndex, build_index, plan_chunks
 from faceswap_core.video.reader import read_chunk
 
-_COPIED = ("audio", "subtitle")
 _SAMPLE_REACH = 8
 """Frames decoded behind a keyframe for one sample, at most."""
 
@@ -31,10 +28,14 @@ class VerifyReport:
     """True where number and exact times of all frames are the source's."""
     max_pts_error_seconds: float | None
     """Largest difference of frame times, seconds; None where the numbers of frames differ."""
+    times_explained: str
+    """Why the times differ, where that is the nature of the container; '' where they do not, or it is not."""
     streams_equal: bool
-    """True where every sound and subtitle stream of the source is there, packet by packet."""
+    """True where every other stream of the source is there, packet by packet."""
     not_carried: tuple[str, ...]
     """Streams of the source that are absent or altered."""
+    changed: tuple[str, ...]
+    """What else the finished file does not say as the source did: colours, rotation, chapters, languages, tags."""
     sample_decoded: int
     """Frames decoded as a sample."""
     sample_failed: tuple[int, ...]
@@ -49,7 +50,7 @@ class VerifyReport:
 def verify_video(path: str | Path, index: FrameIndex, source_path: str | Path, sample: int = 16) -> VerifyReport:
     """Check a finished video against its source.
 
-    Frame count and times come from its packets, compared as exact fractions; sound and subtitle packets
+    Frame count and times come from its packets, compared as exact fractions; the packets of other streams
     by payload and time (one tick of the coarser time base is allowed, as containers differ); up to
     ``sample`` frames spread over the film are decoded.
 
@@ -57,84 +58,36 @@ def verify_video(path: str | Path, index: FrameIndex, source_path: str | Path, s
         MediaError: one of the files cannot be read.
     """
     found = build_index(path)
-    equal, error = _compare_times(index, found)
-    lost = _compare_streams(source_path, path, index.facts, found.facts)
+    error = _largest_error(index, found)
+    others = compare(source_path, path, index.facts, found.facts)
     decoded, failed = _decode_sample(path, found, sample)
     return VerifyReport(
         frames=len(found),
-        pts_equal=equal,
-        max_pts_error_seconds=error,
-        streams_equal=not lost,
-        not_carried=tuple(lost),
+        pts_equal=error == 0,
+        max_pts_error_seconds=None if error is None else float(error),
+        times_explained=_explained(error, found),
+        streams_equal=not others.lost,
+        not_carried=others.lost,
+        changed=others.changed,
         sample_decoded=decoded,
         sample_failed=tuple(failed),
     )
 
 
-def _compare_times(source: FrameIndex, found: FrameIndex) -> tuple[bool, float | None]:
+def _largest_error(source: FrameIndex, found: FrameIndex) -> Fraction | None:
+    """Largest difference of frame times, seconds; None where the numbers of frames differ."""
     if len(source) != len(found):
-        return False, None
+        return None
     base, other = source.facts.time_base, found.facts.time_base
-    errors = [abs(a * base - b * other) for a, b in zip(source.pts.tolist(), found.pts.tolist(), strict=True)]
-    worst = max(errors, default=Fraction(0))
-    return worst == 0, float(worst)
+    errors = (abs(a * base - b * other) for a, b in zip(source.pts.tolist(), found.pts.tolist(), strict=True))
+    return max(errors, default=Fraction(0))
 
 
-@dataclass(frozen=True)
-class _Track:
-    """One copied stream: payload digests and times of its packets."""
-
-    name: str
-    digests: list[bytes]
-    seconds: list[Fraction]
-    tick: Fraction
-
-
-def _compare_streams(source_path: str | Path, path: str | Path, source: StreamFacts, found: StreamFacts) -> list[str]:
-    """Source tracks without an equal in the finished file, each matched once, in order."""
-    from_ts, to_ts = (facts.container == "mpegts" for facts in (source, found))
-    originals = _tracks(source_path, strip_adts=from_ts and not to_ts)
-    copies = _tracks(path, strip_adts=to_ts and not from_ts)
-    lost: list[str] = []
-    for original in originals:
-        match = next((c for c in copies if _same_track(original, c)), None)
-        if match is None:
-            lost.append(original.name)
-        else:
-            copies.remove(match)
-    return lost
-
-
-def _same_track(a: _Track, b: _Track) -> bool:
-    if a.digests != b.digests:
-        return False
-    tolerance = max(a.tick, b.tick) if a.tick != b.tick else Fraction(0)
-    return all(abs(x - y) <= tolerance for x, y in zip(a.seconds, b.seconds, strict=True))
-
-
-def _tracks(path: str | Path, *, strip_adts: bool) -> list[_Track]:
-    with open_input(path) as container:
-        streams = [s for s in container.streams if s.type in _COPIED]
-        tracks = {
-            s.index: _Track(f"{s.type} stream {s.index} {codec_of(s)}", [], [], s.time_base or Fraction(1))
-            for s in streams
-        }
-        if not streams:
-            return []
-        for packet in to_the_damage(container.demux(streams)):
-            if packet.size and packet.pts is not None:  # priming included: not every container marks it
-                adts = strip_adts and codec_of(packet.stream) == "aac"
-                track = tracks[packet.stream_index]
-                track.digests.append(_digest(bytes(packet), adts=adts))
-                track.seconds.append(packet.pts * packet.time_base)
-    return list(tracks.values())
-
-
-def _digest(payload: bytes, *, adts: bool) -> bytes:
-    """Digest of a packet; an AAC frame of a transport stream without its ADTS header."""
-    if adts and payload[:1] == b"\xff":
-        payload = payload[7 if payload[1] & 1 else 9 :]
-    return hashlib.blake2b(payload, digest_size=16).digest()
+def _explained(error: Fraction | None, found: FrameIndex) -> str:
+    """Why times differ by no more than half a tick, where the container has a clock of its own; '' elsewhere."""
+    tick = found.facts.time_base
+    free = "mov" in found.facts.container  # counts in any unit
+    return "" if free or not error or error > tick / 2 else f"frame times rounded to {tick} s, the container's clock"
 
 
 def _decode_sample(path: str | Path, index: FrameIndex, sample: int) -> tuple[int, list[int]]:

@@ -17,7 +17,7 @@ def pixels(path):
 
 @pytest.fixture(scope="module")
 def first(server, clips, tmp_path_factory):
-    output = tmp_path_factory.mktemp("recoded") / "out.mkv"
+    output = tmp_path_factory.mktemp("recoded") / "out"
     return faceswap("recode", clips["plate"], output, *CHUNKS, "--set", "encode.codec=ffv1"), output
 
 
@@ -25,8 +25,8 @@ def test_a_lossless_recoding_keeps_every_pixel(first, clips):
     done, output = first
     assert done.code == 0, done.stderr
     assert done.last["event"] == "done"
-    assert done.last["output"] == str(output)
-    assert pixels(output) == pixels(clips["plate"])
+    assert done.last["output"] == f"{output}.mp4"
+    assert pixels(f"{output}.mp4") == pixels(clips["plate"])
 
 
 def test_the_report_says_what_was_checked(first):
@@ -37,6 +37,8 @@ def test_the_report_says_what_was_checked(first):
         "source_damage": [],
     }
     assert report["video"]["pts_equal"]
+    assert report["video"]["container"] == "mp4"
+    assert report["video"]["not_carried"] == []
     assert report["video"]["streams_equal"]
     assert report["stages"]["reencode-chunk"]["computed"] == 4
     assert not {"detect-faces", "train-model"} & set(report["stages"])
@@ -72,6 +74,7 @@ def test_a_gpu_encoder_that_is_not_here_ends_with_3(clips, tmp_path):
 @pytest.mark.parametrize(
     ("setting", "code", "said"),
     [
+        ("encode.codec=ffv1", 2, ".mov"),
         ("encode.crfx=1", 2, "crfx"),
         ("video=x.mp4", 2, "video"),
         ("encode.crf=99", 2, "encode.crf"),
@@ -79,7 +82,7 @@ def test_a_gpu_encoder_that_is_not_here_ends_with_3(clips, tmp_path):
     ],
 )
 def test_settings_are_checked(server, clips, tmp_path, setting, code, said):
-    done = faceswap("recode", clips["second"], tmp_path / "o.mp4", "--set", setting)
+    done = faceswap("recode", clips["second"], tmp_path / "o.mov", "--set", setting)
     assert done.code == code
     assert said in done.stderr
 
@@ -90,7 +93,8 @@ def test_a_missing_video_ends_with_4(tmp_path):
     assert "none.mp4" in done.last["message"]
 
 
-def test_the_source_is_never_overwritten(clips):
-    done = faceswap("recode", clips["second"], clips["second"])
+@pytest.mark.parametrize("suffix", [".mp4", ""])
+def test_the_source_is_never_overwritten(clips, suffix):
+    done = faceswap("recode", clips["second"], clips["second"].with_suffix(suffix))
     assert done.code == 2
     assert "name another file" in done.last["message"]

@@ -94,6 +94,10 @@ VP9 = {"g": "15", "deadline": "good", "cpu-used": "8", "auto-alt-ref": "1", "lag
 SVT_AV1 = {"preset": "12", "g": "15", "svtav1-params": "lp=1"}
 COPY = ("-i", "{source}", "-map", "0:v", "-c", "copy")
 ALL_OF_IT = ("-i", "{source}", "-map", "0", "-c", "copy")
+TIMECODE = ("-timecode", "01:00:00:00", "-map_chapters", "-1")
+ATTACHED = ("-attach", "{source}", "-metadata:s:t", "mimetype=application/x-notes", "-metadata:s:t", "filename=notes.x")
+COVERED = ("-f", "lavfi", "-i", "color=red:s=32x32:r=1:d=1", "-i", "{source}", "-map", "1", "-map", "0", "-c", "copy")
+COVERED += ("-c:v:1", "png", "-disposition:v:1", "attached_pic")
 
 RECIPES = {
     r.name: r
@@ -139,6 +143,14 @@ RECIPES = {
         Recipe("one_frame.mp4", params="keyint=15", frames=1),
         Recipe("subs.mkv", params="keyint=15", pts=lambda n: n * 40, audio=2, subtitle=True),
         Recipe("tracks.mp4", source="subs.mkv", ffmpeg=(*ALL_OF_IT, "-c:s", "mov_text")),
+        Recipe("timecode.mov", source="b.mov", ffmpeg=(*COPY, *TIMECODE)),
+        Recipe("attached.mkv", source="subs.mkv", ffmpeg=(*ALL_OF_IT, *ATTACHED, "-disposition:s:0", "forced")),
+        Recipe("cover.mp4", source="b.mp4", ffmpeg=COVERED),
+        Recipe(
+            "pcm.mov", source="subs.mkv", ffmpeg=(*COPY, "-map", "0:a", "-c:a:0", "pcm_s16le", "-c:a:1", "pcm_s24le")
+        ),
+        Recipe("data.ts", source="b.ts", ffmpeg=("-i", "{source}", "-f", "data", *ALL_OF_IT, "-map", "1")),
+        Recipe("angles.mp4", source="b.mp4", ffmpeg=("-i", "{source}", *ALL_OF_IT, "-map", "1:v")),
         Recipe("raw.h264", params="keyint=15:bframes=2", frames=40, exact=False),
         # Other codecs
         Recipe("hevc.mp4", codec="libx265", params="keyint=15:bframes=3:open-gop=1:log-level=none", frames=45),

@@ -11,6 +11,7 @@ from faceswap_core.config import DecodeSettings
 from faceswap_core.errors import ManifestError
 from faceswap_core.schemas import FRAMES, PACKETS
 from faceswap_core.stages.decode import (
+    VideoPlan,
     decode_frames,
     load_packets,
     plan_video,
@@ -31,12 +32,13 @@ def workspace(tmp_path):
 def test_published_index_comes_back_as_it_was(clip, workspace, name):
     index = build_index(clip(name))
     plan = plan_video(workspace, video_ref(clip(name)), DecodeSettings(chunk_frames=8))
-    found, chunk_index = load_packets(workspace, plan)
-    assert found.facts == index.facts
-    for field in fields(index)[1:]:
-        assert np.array_equal(getattr(found, field.name), getattr(index, field.name)), field.name
     chunks = plan_chunks(index, 8)
-    assert chunk_index.tolist() == [c.chunk_index for c in chunks for _ in c.pts]
+    for chunk in chunks:
+        part, first = load_packets(workspace, plan, chunk.chunk_index)
+        assert (part.facts, first) == (index.facts, chunk.first_frame)
+        for field in fields(index)[1:]:
+            whole = getattr(index, field.name)[chunk.first_frame : chunk.last_frame]
+            assert np.array_equal(getattr(part, field.name), whole), field.name
     assert (plan["rows"], plan["chunks"]) == (len(index), len(chunks))
 
 
@@ -67,7 +69,12 @@ def test_published_index_takes_few_bytes_a_frame(clip, workspace):
         packet_size=rng.gamma(2, 20_000, count).astype(np.int64),
         packet_order=order,
     )
-    ref = publish_packets(workspace, long, plan_chunks(long, 240))
+    chunks = plan_chunks(long, 240)
+    ref = publish_packets(workspace, long, chunks)
+    for chunk in (chunks[0], chunks[17], chunks[-1]):
+        part, first = load_packets(workspace, VideoPlan(**ref, chunks=len(chunks)), chunk.chunk_index)
+        assert first == chunk.first_frame
+        assert part.pts.tolist() == list(chunk.pts)
     assert workspace.path(ref["path"]).stat().st_size / count <= 16
 
 
@@ -76,7 +83,7 @@ def test_altered_index_is_refused(clip, workspace):
     path = workspace.path(plan["path"])
     path.write_bytes(path.read_bytes() + b"x")
     with pytest.raises(ManifestError, match="altered"):
-        load_packets(workspace, plan)
+        load_packets(workspace, plan, 0)
 
 
 def test_index_without_rows_is_published(workspace, clip):
