@@ -105,7 +105,7 @@ LOSSES = [
     (
         "attached.mkv",
         ".mp4",
-        ["subtitle stream 3", "attachment stream 4 notes.x: mp4 holds no attachments", "chapters"],
+        ["subtitle stream 3", "attachment stream 4 notes.x: mp4 holds none", "chapters"],
     ),
     ("cover.mp4", ".mkv", ["frame times rounded", "audio stream 1 aac eng: times rounded"]),
     ("timecode.mov", ".ts", ["tag title (A clip)", "timecode 01:00:00:00"]),
