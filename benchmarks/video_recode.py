@@ -30,19 +30,20 @@ from benchmarks.video_index import filler, machine, noisy_pictures
 from faceswap_core.config import BlendSettings, DecodeSettings, EncodeSettings
 from faceswap_core.stages.assemble import assemble_video
 from faceswap_core.stages.decode import decode_frames, plan_video, published_chunk, read_frames, video_ref
-from faceswap_core.stages.encode import encode_spec, reencode_chunk
+from faceswap_core.stages.encode import reencode_chunk
 from faceswap_core.stages.verify import verify_video
 from faceswap_core.storage import Workspace
 from faceswap_core.types import FileRef, ManifestRef
-from faceswap_core.video.encoder import encode_chunk, encoder_options
+from faceswap_core.video.encoder import encode_chunk
 from faceswap_core.video.patch import edit_rect
+from faceswap_core.video.presets import encode_spec
 
 MAX_CPU_RATIO, MAX_MEMORY_RATIO = 1.15, 1.1
 FACE_XYWH = (811, 301, 300, 340)
 """Where the face would be; odd on purpose, so that it cuts chroma samples."""
 SMALL_WH = (320, 180)
 """Size of the long clip: its length, not its pictures, is what must take no memory."""
-ENCODINGS = (EncodeSettings(), EncodeSettings(preset="veryfast", crf=21))
+ENCODINGS = (EncodeSettings(), EncodeSettings(preset="draft", crf=21))
 
 
 def write_clip(path: Path, frames: int) -> None:
@@ -71,13 +72,14 @@ def recode(workspace: Workspace, video: FileRef, frames: ManifestRef, settings: 
             yield edit_rect(frame.frame, FACE_XYWH, lambda rgb: rgb, as_float=True)
 
     with workspace.scratch(".mp4") as temporary:
-        encode_chunk(edited(), encode_spec(settings), facts, temporary)
+        encode_chunk(edited(), encode_spec(settings, facts), facts, temporary)
 
 
 def recode_by_ffmpeg(workspace: Workspace, video: FileRef, frames: ManifestRef, settings: EncodeSettings) -> None:
     """Decode and encode by FFmpeg's program, on as many threads."""
     _, facts = published_chunk(workspace, frames)
-    options = [w for k, v in encoder_options(encode_spec(settings), facts).items() for w in (f"-{k}", v)]
+    spec = encode_spec(settings, facts)
+    options = [word for name, value in spec.options.items() for word in (f"-{name}", value)]
     threads = str(settings.threads)
     with workspace.scratch(".mp4") as temporary:
         command = [
@@ -90,7 +92,7 @@ def recode_by_ffmpeg(workspace: Workspace, video: FileRef, frames: ManifestRef, 
             "-i",
             video["path"],
             "-c:v",
-            settings.codec,
+            spec.codec,
             *options,
         ]
         subprocess.run([*command, "-threads", threads, "-filter_threads", "1", str(temporary)], check=True)
@@ -153,7 +155,7 @@ def work(folder: Path, clip: Path) -> None:
     """All video stages over a clip, one worker; prints the highest resident memory of worker and child, bytes."""
     workspace, video = Workspace(folder), video_ref(clip)
     plan = plan_video(workspace, video, DecodeSettings())
-    settings = EncodeSettings(preset="ultrafast")
+    settings = EncodeSettings(preset="draft", options={"preset": "ultrafast"})
     frames = [decode_frames(workspace, video, plan, i) for i in range(plan["chunks"])]
     chunks = [reencode_chunk(workspace, video, ref, None, BlendSettings(), settings) for ref in frames]
     done = assemble_video(workspace, video, frames, chunks, folder / "out.mp4")

@@ -5,24 +5,27 @@ from pathlib import Path
 
 import pytest
 
+from faceswap_core.config_encode import EncodeSettings
 from faceswap_core.errors import MediaError, SettingsError
 from faceswap_core.video.assemble import assemble
 from faceswap_core.video.destination import destination
-from faceswap_core.video.encoder import EncodeSpec, encode_chunk
+from faceswap_core.video.encoder import encode_chunk
 from faceswap_core.video.holding import check_codec
 from faceswap_core.video.index import build_index
+from faceswap_core.video.presets import encode_spec
 from faceswap_core.video.reader import decode_linear
 
-X264 = EncodeSpec(preset="ultrafast")
-FFV1 = EncodeSpec(codec="ffv1")
+X264 = EncodeSettings(preset="draft", codec="libx264")
+FFV1 = EncodeSettings(codec="ffv1")
 
 
 @pytest.fixture
 def wanted(clip, tmp_path):
     """A function from a clip and how to encode it to where an output without a suffix goes."""
 
-    def where(name, spec):
+    def where(name, settings):
         index = build_index(clip(name))
+        spec = encode_spec(settings, index.facts)
         part = encode_chunk(islice(decode_linear(clip(name)), 3), spec, index.facts, tmp_path / "part.mp4")
         return destination(tmp_path / "out", clip(name), part.path, index).name
 
@@ -71,7 +74,9 @@ def test_x264_goes_into_every_other_container(file):
 def test_frames_before_zero_are_not_hidden_in_an_mp4(clip, tmp_path):
     index = build_index(clip("wrap.ts"))
     assert index.pts[0] < 0
-    part = encode_chunk(decode_linear(clip("wrap.ts")), X264, index.facts, tmp_path / "part.mp4")
+    part = encode_chunk(
+        decode_linear(clip("wrap.ts")), encode_spec(X264, index.facts), index.facts, tmp_path / "part.mp4"
+    )
     with pytest.raises(MediaError, match="before time zero"):
         assemble(clip("wrap.ts"), [part.path], tmp_path / "x.mp4", index)
     assert assemble(clip("wrap.ts"), [part.path], tmp_path / "x.ts", index).frames == len(index)

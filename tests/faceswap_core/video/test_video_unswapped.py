@@ -19,7 +19,7 @@ from faceswap_core.stages.verify import verify_video, video_report
 from faceswap_core.storage import Workspace
 from faceswap_core.types import Json
 
-X264 = EncodeSettings(crf=0, preset="ultrafast")
+X264 = EncodeSettings(preset="draft", codec="libx264", crf=0, options={"preset": "ultrafast"})
 FFV1 = EncodeSettings(codec="ffv1")
 ONLY_FFV1 = ("odd.webm", "moving.gif")
 """What x264 refuses: an odd size with halved chroma, and red, green and blue with alpha."""
