@@ -18,7 +18,7 @@ import numpy.typing as npt
 from av.video.frame import VideoFrame
 
 from faceswap_core.errors import MediaError
-from faceswap_core.video.colour import LUMA_WEIGHTS, is_full_range, matrix_of
+from faceswap_core.video.colour import rgb_to_codes
 
 Rgb = npt.NDArray[Any]
 """(h, w, 3), uint8 in 0..255 or float32 in [0, 1]."""
@@ -33,7 +33,7 @@ _PACKED |= {"rgb0": _PACKED["rgba"], "bgr0": _PACKED["bgra"]}
 
 
 @dataclass(frozen=True)
-class _Layout:
+class Layout:
     """Where the samples of a frame are and what they mean."""
 
     views: tuple[_Plane, _Plane, _Plane]
@@ -44,8 +44,6 @@ class _Layout:
     """Significant bits of a sample."""
     shift: int = 0
     """Zero bits below the significant ones (p010: 6)."""
-    rgb: bool = False
-    """True where the views are R, G, B."""
 
 
 def edit_rect(
@@ -79,12 +77,12 @@ def edit_rect(
     if x1 <= x0 or y1 <= y0:
         return frame
     frame.make_writable()
-    layout = _layout(frame)
+    layout = layout_of(frame)
     (bw, bh), height, width = layout.block_wh, frame.height, frame.width
     ax, ay = x0 // bw * bw, y0 // bh * bh  # outward to the chroma grid; the frame's edge may cut a block
     bx, by = min(-(-x1 // bw) * bw, width), min(-(-y1 // bh) * bh, height)
     samples = _crop(layout, ax, ay, bx, by)
-    to_yuv, offset = _matrix(frame, layout)
+    to_yuv, offset = rgb_to_codes(frame, layout.bits)
     yuv = _read(samples, layout)
     rgb = np.clip((yuv - offset) @ np.linalg.inv(to_yuv).T.astype(np.float32), 0.0, 1.0)
     inner = (slice(y0 - ay, y1 - ay), slice(x0 - ax, x1 - ax))
@@ -114,7 +112,7 @@ def _apply(edit: Callable[[Rgb], Rgb], rgb: _Floats, as_float: bool) -> tuple[np
     return changed, np.clip(got.astype(np.float32) * np.float32(scale), 0.0, 1.0)
 
 
-def _layout(frame: VideoFrame) -> _Layout:
+def layout_of(frame: VideoFrame) -> Layout:
     """The samples of a frame as three views.
 
     Raises:
@@ -124,21 +122,21 @@ def _layout(frame: VideoFrame) -> _Layout:
     if match := _PLANAR.match(name):
         bits = int(match[2] or 8)
         y, u, v = (_plane(frame, i, bits) for i in range(3))
-        return _Layout((y, u, v), _SUBSAMPLING[match[1]], bits)
+        return Layout((y, u, v), _SUBSAMPLING[match[1]], bits)
     if match := _GBRP.match(name):
         bits = int(match[1] or 8)
         g, b, r = (_plane(frame, i, bits) for i in range(3))
-        return _Layout((r, g, b), (1, 1), bits, rgb=True)
+        return Layout((r, g, b), (1, 1), bits)
     if name in _PACKED:
         step, *at = _PACKED[name]
         plane = _plane(frame, 0, 8, step=step)
         r, g, b = (plane[:, i::step] for i in at)
-        return _Layout((r, g, b), (1, 1), 8, rgb=True)
+        return Layout((r, g, b), (1, 1), 8)
     if name in ("nv12", "nv21", "p010le"):
         bits = 10 if name == "p010le" else 8
         y, uv = _plane(frame, 0, bits), _plane(frame, 1, bits, step=2)
         u, v = (uv[:, 1::2], uv[:, 0::2]) if name == "nv21" else (uv[:, 0::2], uv[:, 1::2])
-        return _Layout((y, u, v), (2, 2), bits, shift=6 if bits == 10 else 0)
+        return Layout((y, u, v), (2, 2), bits, shift=6 if bits == 10 else 0)
     raise MediaError(f"pixel format {name} cannot be edited; convert the video to yuv420p or yuv444p")
 
 
@@ -149,30 +147,14 @@ def _plane(frame: VideoFrame, number: int, bits: int, *, step: int = 1) -> _Plan
     return whole[: plane.height, : plane.width * step]
 
 
-def _crop(layout: _Layout, x0: int, y0: int, x1: int, y1: int) -> tuple[_Plane, _Plane, _Plane]:
+def _crop(layout: Layout, x0: int, y0: int, x1: int, y1: int) -> tuple[_Plane, _Plane, _Plane]:
     bw, bh = layout.block_wh
     y, u, v = layout.views
     chroma = (slice(y0 // bh, -(-y1 // bh)), slice(x0 // bw, -(-x1 // bw)))
     return y[y0:y1, x0:x1], u[chroma], v[chroma]
 
 
-def _matrix(frame: VideoFrame, layout: _Layout) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """(3, 3) and (3,): sample codes = matrix @ rgb + offset, for rgb in [0, 1]."""
-    top = float((1 << layout.bits) - 1)
-    unit = float(1 << (layout.bits - 8))
-    if layout.rgb:
-        return np.eye(3, dtype=np.float32) * np.float32(top), np.zeros(3, np.float32)
-    kr, kb = LUMA_WEIGHTS[matrix_of(frame)]
-    luma = np.array([kr, 1 - kr - kb, kb])
-    blue = (np.array([0, 0, 1]) - luma) / (2 * (1 - kb))
-    red = (np.array([1, 0, 0]) - luma) / (2 * (1 - kr))
-    full = is_full_range(frame)
-    scale = np.array([top, top, top] if full else [219 * unit, 224 * unit, 224 * unit])
-    offset = np.array([0 if full else 16 * unit, 128 * unit, 128 * unit])
-    return (np.stack([luma, blue, red]) * scale[:, None]).astype(np.float32), offset.astype(np.float32)
-
-
-def _read(samples: tuple[_Plane, _Plane, _Plane], layout: _Layout) -> _Floats:
+def _read(samples: tuple[_Plane, _Plane, _Plane], layout: Layout) -> _Floats:
     """(h, w, 3) sample codes, chroma repeated over its blocks."""
     bw, bh = layout.block_wh
     height, width = samples[0].shape
@@ -200,7 +182,7 @@ def _write(
     samples: tuple[_Plane, _Plane, _Plane],
     target: _Floats,
     changed: npt.NDArray[np.bool_],
-    layout: _Layout,
+    layout: Layout,
     top: int,
     left: int,
 ) -> None:
