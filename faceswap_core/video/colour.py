@@ -31,9 +31,8 @@ _SWSCALE = {
     7: Colorspace.SMPTE240M,
     9: Colorspace.BT2020,
 }
-_EXACT = (
-    Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
-)
+EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
+"""Flags of FFmpeg's scaler: its most exact arithmetic."""
 _UNSPECIFIED = (2, 3)
 
 
@@ -98,7 +97,7 @@ def to_rgb(frame: VideoFrame) -> npt.NDArray[np.uint8]:
         src_colorspace=_SWSCALE[matrix_of(frame)],
         src_color_range=ColorRange.JPEG if is_full_range(frame) else ColorRange.MPEG,
         dst_color_range=ColorRange.JPEG,
-        interpolation=int(_EXACT),
+        interpolation=int(EXACT),
         threads=1,
     )
     return _array(converted)
@@ -143,7 +142,7 @@ def convert(
         dst_colorspace=_SWSCALE.get(target, Colorspace.ITU709),
         src_color_range=ColorRange.JPEG if source_full else ColorRange.MPEG,
         dst_color_range=ColorRange.JPEG if full else ColorRange.MPEG,
-        interpolation=int(_EXACT),
+        interpolation=int(EXACT),
         threads=1,
     )
     converted.pts = frame.pts
