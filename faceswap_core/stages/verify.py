@@ -64,14 +64,14 @@ def _stream(name: str) -> str:
 
 
 def video_report(workspace: Workspace, ref: ManifestRef) -> Json:
-    """The ``video`` part of report.json, and the list of checks that did not pass."""
+    """The ``video`` part of report.json, and the list of checks that did not pass; a folder has no other streams."""
     rows = list(manifest.stream(workspace, ref, REPORT))
     passed = {row["check"]: row["passed"] for row in rows}
     frames = next(row["detail"] for row in rows if row["check"] == "frames")
     return {
         "frames": int(frames),
         "pts_equal": passed["pts_equal"],
-        "streams_equal": passed["streams_equal"],
+        "streams_equal": passed.get("streams_equal"),
         "sample_decoded": passed["sample_decoded"],
         "not_carried": [row["detail"] for row in rows if row["check"] == "not_carried"],
         "failed_checks": [f"{row['check']}: {row['detail']}" for row in rows if not row["passed"]],
