@@ -42,10 +42,10 @@ def swap_video(job: JobSettings, force: bool = False) -> Json:
         made = _make(job, tally)
         report = build_report(job, made)
         path = write_report(job, run, made, report)
-        result = last_words(run, job.output.video, report, path)
+        result = last_words(run, job.output.path, report, path)
         progress.publish_result(result)
-        summary_artifact(summary_markdown(job, report, job.output.video))
-        judge(job.output.video, report)
+        summary_artifact(summary_markdown(job, report, job.output.path))
+        judge(job.output.path, report)
         return result
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from faceswap_core.config import JobSettings, TrainSettings, names_checkpoint
+from faceswap_core.config import JobSettings, OutputSettings, TrainSettings, names_checkpoint
 from faceswap_core.config_recode import RecodeSettings
 from faceswap_core.errors import DiskFullError, MediaError, SettingsError
 from faceswap_core.models import MODELS
+from faceswap_core.outfolder import check_replaceable
 from faceswap_core.stages.weights import check_view, finished_weights, pick_device, read_facts
 from faceswap_core.storage import Workspace, free_bytes, sha256_file
+from faceswap_core.video.exr import check_exr
 from faceswap_core.video.outfile import muxer_of
 
 _GFLOP_PER_FACE = 0.195
@@ -79,7 +81,10 @@ def _inputs(job: JobSettings) -> set[Path]:
 def _check_output(job: JobSettings) -> None:
     """Refuse an output that would replace footage, or that cannot be written."""
     footage = {v for subject in job.subjects.values() for v in subject.videos} | _inputs(job)
-    _check_file(job.output.video, job.workspace, footage)
+    if job.output.kind == "video":
+        _check_file(job.output.path, job.workspace, footage)
+    else:
+        _check_folder(job.output, job.workspace)
 
 
 def _check_file(output: Path, workspace: Path, footage: set[Path]) -> None:
@@ -88,6 +93,15 @@ def _check_file(output: Path, workspace: Path, footage: set[Path]) -> None:
         raise SettingsError(f"the output {output} is a video that the job reads: name another file")
     if output.is_dir() or workspace.is_file():
         raise SettingsError(f"the output {output} must be a file and the workspace {workspace} a folder")
+
+
+def _check_folder(output: OutputSettings, workspace: Path) -> None:
+    folder = output.path
+    if workspace.resolve().is_relative_to(folder.resolve()):
+        raise SettingsError(f"output.folder {folder} holds the workspace {workspace}: name another folder")
+    if output.format == "exr":
+        check_exr()
+    check_replaceable(folder)
 
 
 def _check_model(job: JobSettings) -> None:

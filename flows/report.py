@@ -49,7 +49,7 @@ class Made:
     trained: Trained | None
     """The training, None where a finished model was named."""
     converted: Converted
-    """The video."""
+    """The output."""
     truth: ManifestRef | None
     """EVALUATION, None without ground truth."""
     stages: Json
@@ -70,8 +70,10 @@ def build_report(job: JobSettings, made: Made) -> Json:
         "environment": environment(job.runtime),
         "reasons": {} if made.truth else {"truth": "no ground truth"},
     }
+    if job.output.kind != "video":
+        report["reasons"]["video.streams_equal"] = "a folder of images has no other streams"
     report["frames"]["source_damage"] = figures.source_damage(workspace, made.plate.video, made.plate.frames)
-    report["video"]["not_carried"] = made.converted.assembled["not_carried"]
+    report["video"]["not_carried"] = made.converted.not_carried
     return report
 
 
