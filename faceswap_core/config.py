@@ -14,6 +14,7 @@ from pydantic import Field, field_validator, model_validator
 
 from faceswap_core.config_branch import Branch
 from faceswap_core.config_encode import EncodeSettings as EncodeSettings
+from faceswap_core.config_output import OutputSettings as OutputSettings
 from faceswap_core.config_training import TrainSettings as TrainSettings
 from faceswap_core.errors import SettingsError
 
@@ -47,13 +48,6 @@ class SwapTarget(Branch):
     """Name of the subject whose face replaces that of the plate."""
     batch: int = Field(default=16, ge=1, le=512)
     """Faces per pass of the network."""
-
-
-class OutputSettings(Branch):
-    """What is written for the user."""
-
-    video: Path
-    """The finished video."""
 
 
 class DecodeSettings(Branch):
@@ -242,7 +236,9 @@ class JobSettings(Branch):
                         "truth": full(self.plate.truth) if self.plate.truth else None,
                     }
                 ),
-                "output": OutputSettings(video=full(self.output.video)),
+                "output": self.output.model_copy(
+                    update={name: full(path) for name in ("video", "folder") if (path := getattr(self.output, name))}
+                ),
                 "subjects": subjects,
                 "train": train,
             }

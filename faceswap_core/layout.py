@@ -11,6 +11,10 @@ TRAINING = "train-model"
 SWAPPED = "swap-frames"
 SMOOTHED = "smooth-frames"
 REPORTS = "verify-video"
+PATCHES = "export-patches"
+IMAGES = "export-images"
+DELIVERED = "deliver-folder"
+FOLDER_REPORTS = "verify-folder"
 EVALUATION = "evaluate-swap"
 CHUNKS = "chunks"
 CHECKPOINTS = "checkpoints"
@@ -22,6 +26,11 @@ RESULTS = ".prefect-results"
 def chunk_name(stem: str, chunk_index: int) -> str:
     """Name of a chunk's manifest: ``detections-0003``."""
     return f"{stem}-{chunk_index:04d}"
+
+
+def chunk_folder(stage: str, chunk_index: int) -> str:
+    """Folder of a chunk's images."""
+    return f"{stage}/{chunk_index:04d}"
 
 
 def checkpoint_folder(key: str) -> str:

@@ -1,67 +1,89 @@
-"""faceset of the plate + weights -> the swapped, checked video; a chunk is encoded while later ones are swapped."""
+"""faceset of the plate + weights -> the swapped, checked output; a chunk is encoded while later ones are swapped."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from prefect.futures import PrefectFuture
 
 from faceswap_core import layout
 from faceswap_core.config import JobSettings, SmoothSettings
-from faceswap_core.stages.assemble import Assembled
-from faceswap_core.types import FileRef, ManifestRef
+from faceswap_core.types import FileRef, Json, ManifestRef
 from flows.faceset import Faceset
 from flows.gather import gather
 from tasks import progress
 from tasks.convert import assemble_video, encode_stream, reencode_chunk, smooth_frames, swap_frames, verify_video
+from tasks.handoff import deliver_folder, export_images, export_patches, verify_folder
+
+LAST_STAGE = {"video": "reencode-chunk", "patches": layout.PATCHES, "image_sequence": layout.IMAGES}
+"""The stage that works on single chunks last, by ``output.kind``."""
 
 
 @dataclass(frozen=True)
 class Converted:
-    """The finished video and what is known of it."""
+    """The finished output and what is known of it."""
 
-    assembled: Assembled
-    """The video, and streams that it could not hold."""
     chunks: list[ManifestRef]
-    """CHUNKS, with the state of every frame."""
+    """CHUNKS or EXPORTED, with the state of every frame."""
+    output: Path
+    """The video or the folder."""
+    encoding: Json | None
+    """How its pictures were encoded; None for a folder of images."""
     checks: ManifestRef
     """REPORT of the verification."""
 
 
 def convert(job: JobSettings, plate: Faceset, weights: FileRef) -> Converted:
-    """Swap, smooth, encode, assemble and verify."""
-    workspace = str(job.workspace)
-    chunks = _encoded_chunks(job, plate, weights)
-    output = str(job.output.video)
+    """Swap, smooth, encode or export, put together and verify."""
+    chunks = _finished_chunks(job, plate, weights)
+    return _video(job, plate, chunks) if job.output.kind == "video" else _folder(job, plate, chunks)
+
+
+def _video(job: JobSettings, plate: Faceset, chunks: list[ManifestRef]) -> Converted:
+    workspace, output = str(job.workspace), str(job.output.path)
     (assembled,) = gather([assemble_video.submit(workspace, plate.video, plate.frames, chunks, output)])
     checking = verify_video.submit(workspace, plate.video, plate.frames, assembled["video"], assembled["not_carried"])
-    return Converted(assembled, chunks, gather([checking])[0])
+    return Converted(chunks, Path(assembled["video"]["path"]), assembled["encoding"], gather([checking])[0])
 
 
-def _encoded_chunks(job: JobSettings, plate: Faceset, weights: FileRef) -> list[ManifestRef]:
-    """CHUNKS, or one for all where an average rate is asked for: an encoder must then see the whole video."""
-    _announce(job, plate)
+def _folder(job: JobSettings, plate: Faceset, chunks: list[ManifestRef]) -> Converted:
+    workspace, output = str(job.workspace), job.output
+    assert output.kind != "video"
+    delivering = deliver_folder.submit(
+        workspace, plate.video, plate.frames, chunks, output.kind, str(output.path), output.start_number
+    )
+    (delivered,) = gather([delivering])
+    checking = verify_folder.submit(workspace, plate.video, plate.frames, delivered)
+    return Converted(chunks, Path(delivered["folder"]), None, gather([checking])[0])
+
+
+def _finished_chunks(job: JobSettings, plate: Faceset, weights: FileRef) -> list[ManifestRef]:
+    """What the last stage makes of each chunk; one for all where an average rate is asked for."""
+    at_once = job.output.kind == "video" and job.encode.bitrate is not None
+    last = "encode-stream" if at_once else LAST_STAGE[job.output.kind]
+    _announce(plate, last)
     halos = [halo(plate.frames, i, job.smooth) for i in range(len(plate.frames))]
     swapped: list[ManifestRef] = []
     smoothing: list[PrefectFuture[ManifestRef]] = []
-    encoding: list[PrefectFuture[ManifestRef]] = []
+    finishing: list[PrefectFuture[ManifestRef]] = []
     for i in range(len(plate.frames)):
         swapped.append(_swap(job, plate, i, weights))
         while len(smoothing) <= i and max((*halos[len(smoothing)][1], len(smoothing))) <= i:
             number = len(smoothing)
             smoothing.append(_smooth(job, number, swapped, halos[number]))
-            if job.encode.bitrate is None:
-                encoding.append(_encode(job, plate, number, smoothing[number]))
+            if not at_once:
+                finishing.append(_finish(job, plate, number, smoothing[number]))
     smoothed = gather(smoothing, lambda i, _: progress.finished(layout.SMOOTHED, str(i), plate.frames[i]["rows"]))
-    if job.encode.bitrate is not None:
+    if at_once:
         return gather([_encode_all(job, plate, smoothed)])
-    return gather(encoding, lambda i, _: progress.finished("reencode-chunk", str(i), plate.frames[i]["rows"]))
+    return gather(finishing, lambda i, _: progress.finished(last, str(i), plate.frames[i]["rows"]))
 
 
-def _announce(job: JobSettings, plate: Faceset) -> None:
+def _announce(plate: Faceset, last: str) -> None:
     progress.expect(layout.SWAPPED, plate.faces, "faces")
-    for stage in (layout.SMOOTHED, "reencode-chunk" if job.encode.bitrate is None else "encode-stream"):
+    for stage in (layout.SMOOTHED, last):
         progress.expect(stage, sum(frames["rows"] for frames in plate.frames))
 
 
@@ -99,12 +121,19 @@ def _smooth(
     return smooth_frames.submit(str(job.workspace), chunk_index, swapped[chunk_index], before, after, job.smooth)
 
 
-def _encode(
+def _finish(
     job: JobSettings, plate: Faceset, chunk_index: int, smoothed: PrefectFuture[ManifestRef]
 ) -> PrefectFuture[ManifestRef]:
-    frames = plate.frames[chunk_index]
+    """Submit what makes the output's part of one chunk."""
+    workspace, frames = str(job.workspace), plate.frames[chunk_index]
+    if job.output.kind == "patches":
+        return export_patches.submit(workspace, chunk_index, frames, smoothed, job.blend, return_state=False)
+    if job.output.kind == "image_sequence":
+        return export_images.submit(
+            workspace, plate.video, chunk_index, frames, smoothed, job.blend, job.output.format, return_state=False
+        )
     return reencode_chunk.submit(
-        str(job.workspace), plate.video, chunk_index, frames, smoothed, job.blend, job.encode, return_state=False
+        workspace, plate.video, chunk_index, frames, smoothed, job.blend, job.encode, return_state=False
     )
 
 

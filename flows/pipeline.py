@@ -42,7 +42,7 @@ def swap_video(job: JobSettings, force: bool = False) -> Json:
         made = _make(job, tally)
         report = build_report(job, made)
         path = write_report(job, run, made, report)
-        output = Path(made.converted.assembled["video"]["path"])
+        output = made.converted.output
         result = last_words(run, output, report, path)
         progress.publish_result(result)
         summary_artifact(summary_markdown(job, report, output))

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from faceswap_core.config import EncodeSettings, JobSettings, TrainSettings, names_checkpoint
+from faceswap_core.config import EncodeSettings, JobSettings, OutputSettings, TrainSettings, names_checkpoint
 from faceswap_core.config_recode import RecodeSettings
 from faceswap_core.errors import DiskFullError, MediaError, SettingsError
 from faceswap_core.models import MODELS
+from faceswap_core.outfolder import check_replaceable
 from faceswap_core.stages.weights import check_view, finished_weights, pick_device, read_facts
 from faceswap_core.storage import Workspace, free_bytes, sha256_file
 from faceswap_core.video.encoder import require_encoder
+from faceswap_core.video.exr import check_exr
 from faceswap_core.video.holding import check_codec
 from faceswap_core.video.presets import PRESET_CODECS
 
@@ -85,8 +87,11 @@ def _inputs(job: JobSettings) -> set[Path]:
 def _check_output(job: JobSettings) -> None:
     """Refuse an output that would replace footage, or that cannot be written."""
     footage = {v for subject in job.subjects.values() for v in subject.videos} | _inputs(job)
-    _check_file(job.output.video, job.workspace, footage)
-    check_container(job.output.video, job.encode.codec)
+    if job.output.kind == "video":
+        _check_file(job.output.path, job.workspace, footage)
+        check_container(job.output.path, job.encode.codec)
+    else:
+        _check_folder(job.output, job.workspace)
 
 
 def check_container(output: Path, codec: str | None) -> None:
@@ -107,6 +112,15 @@ def _check_encoder(settings: EncodeSettings) -> None:
     """Refuse an encoder that cannot run here, as far as it is known before the source is read."""
     for codec in [settings.codec] if settings.codec else PRESET_CODECS[settings.preset]:
         require_encoder(codec)
+
+
+def _check_folder(output: OutputSettings, workspace: Path) -> None:
+    folder = output.path
+    if workspace.resolve().is_relative_to(folder.resolve()):
+        raise SettingsError(f"output.folder {folder} holds the workspace {workspace}: name another folder")
+    if output.format == "exr":
+        check_exr()
+    check_replaceable(folder)
 
 
 def _check_model(job: JobSettings) -> None:

@@ -49,7 +49,7 @@ class Made:
     trained: Trained | None
     """The training, None where a finished model was named."""
     converted: Converted
-    """The video."""
+    """The output."""
     truth: ManifestRef | None
     """EVALUATION, None without ground truth."""
     stages: Json
@@ -70,8 +70,10 @@ def build_report(job: JobSettings, made: Made) -> Json:
         "environment": environment(job.runtime),
         "reasons": {} if made.truth else {"truth": "no ground truth"},
     }
+    if job.output.kind != "video":
+        report["reasons"]["video.streams_equal"] = "a folder of images has no other streams"
     report["frames"]["source_damage"] = figures.source_damage(workspace, made.plate.video, made.plate.frames)
-    report["video"]["encoding"] = made.converted.assembled["encoding"]
+    report["video"]["encoding"] = made.converted.encoding
     return report
 
 
@@ -139,7 +141,7 @@ def _page(job: JobSettings, run: Run, made: Made, report: Json) -> str:
         job=job,
         run=run,
         report=report,
-        output=made.converted.assembled["video"]["path"],
+        output=made.converted.output,
         loss_curve=figures.loss_curve(workspace, made.trained["log"]) if made.trained else None,
         preview=figures.picture_uri(workspace, made.trained["preview"]) if made.trained else None,
         pictures=figures.before_and_after(workspace, made.plate.video, made.plate.frames, made.converted.chunks),

@@ -17,7 +17,7 @@ from prefect.serializers import JSONSerializer
 
 from faceswap_core import layout, manifest
 from faceswap_core.errors import FaceswapError
-from faceswap_core.schemas import CHUNKS, schema_name
+from faceswap_core.schemas import CHUNKS, DELIVERY, EXPORTED, schema_name
 from faceswap_core.storage import Workspace
 from faceswap_core.types import Json, ManifestRef
 
@@ -77,19 +77,33 @@ def _without_repeated_keys(pairs: list[tuple[str, Any]]) -> Json:
 
 
 def promised_files(workspace: Workspace, result: Any) -> Iterator[tuple[str, str]]:
-    """Path and sha256 of every file that a result refers to, encoded chunks behind their manifest included."""
+    """Path and sha256 of every file that a result refers to, chunks and images behind their manifest included."""
     if isinstance(result, dict) and "path" in result and "sha256" in result:
         yield str(result["path"]), str(result["sha256"])
-        if result.get("schema") == schema_name(CHUNKS):
-            ref = cast(ManifestRef, result)
-            for row in manifest.stream(workspace, ref, CHUNKS, ["path", "sha256"]):
-                yield row["path"], row["sha256"]
+        yield from _behind(workspace, cast(ManifestRef, result))
     elif isinstance(result, dict):
+        if {"folder", "table"} <= set(result):  # a folder of the user's, and the manifest that names its files
+            yield from _images(workspace, result["table"], DELIVERY, f"{result['folder']}/")
         for value in result.values():
             yield from promised_files(workspace, value)
     elif isinstance(result, list):
         for value in result:
             yield from promised_files(workspace, value)
+
+
+def _behind(workspace: Workspace, ref: ManifestRef) -> Iterator[tuple[str, str]]:
+    """Files of the workspace that a manifest names."""
+    if ref.get("schema") == schema_name(CHUNKS):
+        for row in manifest.stream(workspace, ref, CHUNKS, ["path", "sha256"]):
+            yield row["path"], row["sha256"]
+    elif ref.get("schema") == schema_name(EXPORTED):
+        yield from _images(workspace, ref, EXPORTED, "")
+
+
+def _images(workspace: Workspace, ref: ManifestRef, schema: pa.Schema, folder: str) -> Iterator[tuple[str, str]]:
+    for row in manifest.stream(workspace, ref, schema, ["files"]):
+        for file in row["files"]:
+            yield folder + file["file"], file["sha256"]
 
 
 def _remove(record: Path, problem: str) -> bool:

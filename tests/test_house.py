@@ -8,11 +8,12 @@ import pyarrow as pa
 import pytest
 
 from faceswap_core import errors, schemas
-from faceswap_core.config import BlendSettings, DetectSettings, TrainSettings
+from faceswap_core.config import BlendSettings, DetectSettings, OutputSettings, TrainSettings
 from faceswap_core.errors import FaceswapError
 from faceswap_core.faces.blend import BLENDERS
 from faceswap_core.faces.detectors import DETECTORS
 from faceswap_core.models import MODELS
+from faceswap_core.stages.export_images import IMAGE_FORMATS
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted(p for top in ("faceswap_core", "flows", "tasks") for p in (ROOT / top).rglob("*.py"))
@@ -126,6 +127,16 @@ def test_blenders_are_those_of_the_setting():
 
 def test_detectors_are_those_of_the_setting_and_the_truth():
     assert {*DETECTORS, "truth"} == literal(DetectSettings, "backend")
+
+
+def test_image_formats_are_those_of_the_setting():
+    assert set(IMAGE_FORMATS) == literal(OutputSettings, "format")
+
+
+def test_every_kind_of_output_has_a_last_stage():
+    from flows.convert import LAST_STAGE
+
+    assert set(LAST_STAGE) == literal(OutputSettings, "kind")
 
 
 def test_default_network_is_one_of_the_networks():

@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import partial
-from typing import TypeAlias
 
-import cv2
-import numpy as np
 from av.video.frame import VideoFrame
 
 from faceswap_core import layout, manifest
 from faceswap_core.config import BlendSettings, EncodeSettings
-from faceswap_core.errors import ManifestError, MediaError
-from faceswap_core.faces.blend import BLENDERS, Rect, patch_rect, sharpened, soft_alpha
 from faceswap_core.manifest import Row
-from faceswap_core.schemas import CHUNKS, SMOOTHED
+from faceswap_core.schemas import CHUNKS
 from faceswap_core.stages.decode import published_chunk, read_frames
-from faceswap_core.stages.images import unpack
+from faceswap_core.stages.paste import Ending, paste_all, patches_by_frame
 from faceswap_core.storage import Workspace
 from faceswap_core.threads import cap_threads
-from faceswap_core.types import F32, F64, FileRef, FrameState, ManifestRef, Progress, no_progress
+from faceswap_core.types import FileRef, ManifestRef, Progress, no_progress
 from faceswap_core.video.encoder import encode_chunk
-from faceswap_core.video.patch import edit_rect
 from faceswap_core.video.presets import encode_spec
 
 
@@ -91,13 +83,11 @@ class _Edit:
                 yield from self._chunk(frames, smoothed)
 
     def _chunk(self, frames: ManifestRef, smoothed: ManifestRef | None) -> Iterator[VideoFrame]:
-        patches: dict[int, list[Row]] = defaultdict(list)
-        for row in manifest.stream(self.workspace, smoothed, SMOOTHED, _COLUMNS) if smoothed else ():
-            patches[row["frame_index"]].append(row)
-        bare: _Ending = ("no_face", "no face of the subject") if smoothed else ("passed_through", "nothing to swap")
+        patches = patches_by_frame(self.workspace, smoothed)
+        bare: Ending = ("no_face", "no face of the subject") if smoothed else ("passed_through", "nothing to swap")
         for frame in read_frames(self.workspace, self.plate, frames):
             own = patches.pop(frame.frame_index, [])
-            state, reason = _paste_all(frame.frame, own, frame.corrupt, self.blend, bare)
+            state, reason = paste_all(frame.frame, own, frame.corrupt, self.blend, bare)
             self.states.append({"frame_index": frame.frame_index, "state": state, "reason": reason})
             self.progress(len(self.states), self.rows, "frames")
             yield frame.frame
@@ -130,38 +120,3 @@ def _publish(edit: _Edit, settings: EncodeSettings, chunk_index: int) -> Manifes
         "states": edit.states,
     }
     return manifest.publish(workspace, layout.CHUNKS, name, CHUNKS, [row], metadata)
-
-
-_COLUMNS = ["frame_index", "patch", "matrix"]
-_Ending: TypeAlias = tuple[FrameState, str]
-"""How a frame ended, and why."""
-
-
-def _paste_all(frame: VideoFrame, patches: list[Row], corrupt: bool, blend: BlendSettings, bare: _Ending) -> _Ending:
-    """Paste every patch of one frame; returns how it ended, ``bare`` where it has none."""
-    if corrupt:
-        return "passed_through", "the source frame is damaged"
-    if not patches:
-        return bare
-    try:
-        pasted = [paste(frame, row, blend) for row in patches]
-    except (MediaError, ManifestError, cv2.error, ValueError) as error:
-        return "failed", str(error)
-    return ("swapped", "") if any(pasted) else ("passed_through", "the face lies outside the frame")
-
-
-def paste(frame: VideoFrame, row: Row, blend: BlendSettings) -> bool:
-    """Blend one patch into a frame; False where none of it lies inside."""
-    patch = unpack(row["patch"])
-    matrix = np.array(row["matrix"]).reshape(2, 3)
-    rect = patch_rect(matrix, patch.shape[0], (frame.width, frame.height))
-    if rect is None:
-        return False
-    alpha = soft_alpha(patch[..., 3], erode=blend.erode, feather=blend.feather)
-    colors = sharpened(patch[..., :3].astype(np.float32) / np.float32(255), blend.sharpen)
-    edit_rect(frame, rect, partial(_blend, blend.mode, colors, alpha, matrix, rect), as_float=True)
-    return True
-
-
-def _blend(mode: str, patch: F32, alpha: F32, matrix: F64, rect: Rect, pixels: F32) -> F32:
-    return np.clip(BLENDERS[mode](pixels, patch, alpha, matrix, rect), 0, 1)

@@ -6,9 +6,10 @@ from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from faceswap_core.errors import ManifestError
-from faceswap_core.types import U8
+from faceswap_core.types import U8, U16
 
 _FAST = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 
@@ -18,12 +19,12 @@ def pack(image: U8) -> dict[str, Any]:
     return {"bytes": png(image), "path": None}
 
 
-def png(image: U8) -> bytes:
-    """(H, W), (H, W, 3) RGB or (H, W, 4) RGBA uint8 -> bytes of a PNG file."""
+def png(image: U8 | U16) -> bytes:
+    """(H, W), (H, W, 3) RGB or (H, W, 4) RGBA, uint8 or uint16 -> bytes of a PNG file as deep."""
+    stored: npt.NDArray[Any] = image
     if image.ndim == 3:
-        order = cv2.COLOR_RGB2BGR if image.shape[2] == 3 else cv2.COLOR_RGBA2BGRA
-        image = np.asarray(cv2.cvtColor(image, order), np.uint8)
-    done, data = cv2.imencode(".png", image, _FAST)
+        stored = cv2.cvtColor(image, cv2.COLOR_RGB2BGR if image.shape[2] == 3 else cv2.COLOR_RGBA2BGRA)
+    done, data = cv2.imencode(".png", stored, _FAST)
     if not done:
         raise ManifestError(f"an image of shape {image.shape} cannot be written as PNG")
     return bytes(data)
@@ -42,3 +43,17 @@ def unpack(value: dict[str, Any]) -> U8:
     if image.ndim == 3:
         image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB if image.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
     return np.asarray(image, np.uint8)
+
+
+def read_png16(data: bytes) -> U16:
+    """Bytes of a 16-bit PNG file -> (H, W), (H, W, 3) RGB or (H, W, 4) RGBA uint16.
+
+    Raises:
+        ManifestError: the bytes are no such image.
+    """
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
+    if image is None or image.dtype != np.uint16:
+        raise ManifestError(f"{len(data)} bytes that should be a 16-bit PNG are none: run the same command again")
+    if image.ndim == 3:
+        image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB if image.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
+    return np.asarray(image, np.uint16)

@@ -19,16 +19,15 @@ from faceswap_core.config import DetectSettings, RuntimeSettings
 from faceswap_core.errors import ManifestError
 from faceswap_core.faces.tracking import jitter
 from faceswap_core.manifest import Row
-from faceswap_core.schemas import CHUNKS, FRAMES, TRACKS, TRAIN_LOG
-from faceswap_core.stages.assemble import frame_states
+from faceswap_core.schemas import FRAMES, TRACKS, TRAIN_LOG
 from faceswap_core.stages.decode import check_source, decoded_index, missing_frames, read_frames
+from faceswap_core.stages.states import finished_picture, frame_states
 from faceswap_core.stages.weights import pick_device, read_facts
 from faceswap_core.storage import Workspace
 from faceswap_core.types import F64, I64, U8, FileRef, Json, ManifestRef
 from faceswap_core.video.colour import to_rgb
 from faceswap_core.video.container import announced_seconds
 from faceswap_core.video.index import FrameIndex
-from faceswap_core.video.reader import decode_linear
 
 matplotlib.use("Agg")
 
@@ -199,18 +198,19 @@ def before_and_after(
     """Some swapped frames, spread over the plate, as they were and as they are: frame_index, before, after."""
     pictures = []
     for chunk, offset, frame_index in _spread(_reachable(workspace, chunks), count):
-        row = next(manifest.stream(workspace, chunks[chunk], CHUNKS, ["path"]))
         own, at = _where(frames, sum(_frames(workspace, ref) for ref in chunks[:chunk]) + offset)
-        before = next(islice(read_frames(workspace, plate, own), at, None), None)
-        after = next(islice(decode_linear(workspace.path(row["path"])), offset, None), None)
-        if before is not None and after is not None:
-            uris = {"before": _jpeg(to_rgb(before.frame)), "after": _jpeg(to_rgb(after))}
-            pictures.append({"frame_index": frame_index, **uris})
+        found = next(islice(read_frames(workspace, plate, own), at, None), None)
+        if found is None:
+            continue
+        before = to_rgb(found.frame)
+        after = finished_picture(workspace, chunks[chunk], offset, frame_index, found.frame)
+        if after is not None:
+            pictures.append({"frame_index": frame_index, "before": _jpeg(before), "after": _jpeg(after)})
     return pictures
 
 
 def _frames(workspace: Workspace, chunk: ManifestRef) -> int:
-    return sum(int(row["frames"]) for row in manifest.stream(workspace, chunk, CHUNKS, ["frames"]))
+    return len(frame_states(workspace, [chunk]))
 
 
 def _where(frames: Sequence[ManifestRef], position: int) -> tuple[ManifestRef, int]:

@@ -31,9 +31,8 @@ _SWSCALE = {
     7: Colorspace.SMPTE240M,
     9: Colorspace.BT2020,
 }
-_EXACT = (
-    Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
-)
+EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
+"""Flags of FFmpeg's scaler: its most exact arithmetic."""
 _UNSPECIFIED = (2, 3)
 
 
@@ -61,6 +60,30 @@ def is_rgb(frame: VideoFrame) -> bool:
     return bool(frame.format.is_rgb)
 
 
+def rgb_to_codes(frame: VideoFrame, bits: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """(3, 3) and (3,): sample codes = matrix @ rgb + offset, for rgb in [0, 1], as ITU-T H.273 defines them.
+
+    Args:
+        frame: its matrix and range count; for red, green and blue samples the codes are R, G, B, else Y, Cb, Cr.
+        bits: significant bits of a sample.
+
+    Raises:
+        MediaError: as `matrix_of`.
+    """
+    top = float((1 << bits) - 1)
+    unit = float(1 << (bits - 8))
+    if is_rgb(frame):
+        return np.eye(3, dtype=np.float32) * np.float32(top), np.zeros(3, np.float32)
+    kr, kb = LUMA_WEIGHTS[matrix_of(frame)]
+    luma = np.array([kr, 1 - kr - kb, kb])
+    blue = (np.array([0, 0, 1]) - luma) / (2 * (1 - kb))
+    red = (np.array([1, 0, 0]) - luma) / (2 * (1 - kr))
+    full = is_full_range(frame)
+    scale = np.array([top, top, top] if full else [219 * unit, 224 * unit, 224 * unit])
+    offset = np.array([0 if full else 16 * unit, 128 * unit, 128 * unit])
+    return (np.stack([luma, blue, red]) * scale[:, None]).astype(np.float32), offset.astype(np.float32)
+
+
 def to_rgb(frame: VideoFrame) -> npt.NDArray[np.uint8]:
     """Convert a whole frame to RGB with its own matrix and range (unspecified: see the module).
 
@@ -74,7 +97,7 @@ def to_rgb(frame: VideoFrame) -> npt.NDArray[np.uint8]:
         src_colorspace=_SWSCALE[matrix_of(frame)],
         src_color_range=ColorRange.JPEG if is_full_range(frame) else ColorRange.MPEG,
         dst_color_range=ColorRange.JPEG,
-        interpolation=int(_EXACT),
+        interpolation=int(EXACT),
         threads=1,
     )
     return _array(converted)
@@ -119,7 +142,7 @@ def convert(
         dst_colorspace=_SWSCALE.get(target, Colorspace.ITU709),
         src_color_range=ColorRange.JPEG if source_full else ColorRange.MPEG,
         dst_color_range=ColorRange.JPEG if full else ColorRange.MPEG,
-        interpolation=int(_EXACT),
+        interpolation=int(EXACT),
         threads=1,
     )
     converted.pts = frame.pts

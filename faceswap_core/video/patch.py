@@ -14,7 +14,7 @@ import numpy.typing as npt
 from av.video.frame import VideoFrame
 
 from faceswap_core.errors import MediaError
-from faceswap_core.video.colour import LUMA_WEIGHTS, is_full_range, matrix_of
+from faceswap_core.video.colour import rgb_to_codes
 from faceswap_core.video.samples import Plane, Samples, samples_of
 
 Rgb = npt.NDArray[Any]
@@ -54,12 +54,12 @@ def edit_rect(
     if x1 <= x0 or y1 <= y0:
         return frame
     frame.make_writable()
-    layout = _editable(frame)
+    layout = editable(frame)
     (bw, bh), height, width = layout.block_wh, frame.height, frame.width
     ax, ay = x0 // bw * bw, y0 // bh * bh  # outward to the chroma grid; the frame's edge may cut a block
     bx, by = min(-(-x1 // bw) * bw, width), min(-(-y1 // bh) * bh, height)
     samples = _crop(layout, ax, ay, bx, by)
-    to_yuv, offset = _matrix(frame, layout)
+    to_yuv, offset = rgb_to_codes(frame, layout.bits)
     yuv = _read(samples, layout)
     rgb = np.clip(_product(yuv - offset, np.linalg.inv(to_yuv).T.astype(np.float32)), 0.0, 1.0)
     inner = (slice(y0 - ay, y1 - ay), slice(x0 - ax, x1 - ax))
@@ -97,7 +97,7 @@ def _apply(edit: Callable[[Rgb], Rgb], rgb: _Floats, as_float: bool) -> tuple[np
     return changed, np.clip(got.astype(np.float32) * np.float32(scale), 0.0, 1.0)
 
 
-def _editable(frame: VideoFrame) -> Samples:
+def editable(frame: VideoFrame) -> Samples:
     """The samples of a frame of three colours.
 
     Raises:
@@ -114,22 +114,6 @@ def _crop(layout: Samples, x0: int, y0: int, x1: int, y1: int) -> _Planes:
     y, u, v = layout.views
     chroma = (slice(y0 // bh, -(-y1 // bh)), slice(x0 // bw, -(-x1 // bw)))
     return y[y0:y1, x0:x1], u[chroma], v[chroma]
-
-
-def _matrix(frame: VideoFrame, layout: Samples) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """(3, 3) and (3,): sample codes = matrix @ rgb + offset, for rgb in [0, 1]."""
-    top = float((1 << layout.bits) - 1)
-    unit = float(1 << (layout.bits - 8))
-    if layout.rgb:
-        return np.eye(3, dtype=np.float32) * np.float32(top), np.zeros(3, np.float32)
-    kr, kb = LUMA_WEIGHTS[matrix_of(frame)]
-    luma = np.array([kr, 1 - kr - kb, kb])
-    blue = (np.array([0, 0, 1]) - luma) / (2 * (1 - kb))
-    red = (np.array([1, 0, 0]) - luma) / (2 * (1 - kr))
-    full = is_full_range(frame)
-    scale = np.array([top, top, top] if full else [219 * unit, 224 * unit, 224 * unit])
-    offset = np.array([0 if full else 16 * unit, 128 * unit, 128 * unit])
-    return (np.stack([luma, blue, red]) * scale[:, None]).astype(np.float32), offset.astype(np.float32)
 
 
 def _read(samples: _Planes, layout: Samples) -> _Floats:

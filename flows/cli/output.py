@@ -115,7 +115,7 @@ class Bars:
     def done(self, result: Json) -> None:
         """Name what was made."""
         self._console.print(
-            f"video   {result['output']}\nreport  {result['report']}\n"
+            f"output  {result['output']}\nreport  {result['report']}\n"
             f"{result['computed']} computed, {result['cached']} cached, {result['seconds']:.1f} s",
             markup=False,
             highlight=False,

@@ -88,6 +88,13 @@ class TestJobFile:
         wanted = ["work/interview", "plate.mp4", "t.mp4", "a1.mp4", "a.json", "out/interview.mp4", "checkpoints/abc"]
         assert [p.resolve() for p in found.values()] == [path.parent / name for name in wanted]
 
+    def test_the_kind_of_output_chooses_what_is_written(self, write, tmp_path):
+        path = write()
+        assert load_job(path).output.path == tmp_path / "out" / "interview.mp4"
+        for kind in ("patches", "image_sequence"):
+            output = load_job(path, [f"output.kind={kind}", "output.folder=frames", "output.start_number=7"]).output
+            assert (output.path, output.start_number) == (tmp_path / "frames", 7)
+
     def test_absolute_path_and_home_are_kept(self, write, monkeypatch):
         monkeypatch.setenv("HOME", "/home/me")
         job = load_job(write(JOB.replace('"plate.mp4"', '"/x/plate.mp4"').replace('"out/', '"~/out/')))
@@ -182,6 +189,25 @@ class TestRefusals:
 
     def test_plate_and_target_must_be_two_people(self, write):
         assert "must differ" in refused(write(), "swap.to=a")
+
+    @pytest.mark.parametrize(
+        ("overrides", "said"),
+        [
+            (["output.kind=patches"], "output.kind 'patches' needs output.folder"),
+            (["output.kind=image_sequence"], "output.kind 'image_sequence' needs output.folder"),
+            (["output.kind=frames"], "'patches' or 'image_sequence'"),
+            (["output.kind=patches", "output.folder=f", "output.format=exr"], "patches are written as png"),
+            (["output.format=dpx"], "'png' or 'exr'"),
+            (["output.start_number=-1"], "greater than or equal to 0"),
+            (["output.start_number=100000000"], "99999999"),
+        ],
+    )
+    def test_output_without_its_target_or_out_of_range_is_refused(self, write, overrides, said):
+        assert said in refused(write(), *overrides)
+
+    def test_video_needs_its_path(self, write):
+        text = JOB.replace('video = "out/interview.mp4"', 'folder = "frames"')
+        assert "output.kind 'video' needs output.video" in refused(write(text))
 
     @pytest.mark.parametrize("field", ["plate.subject", "swap.to"])
     def test_subject_that_is_not_listed_is_named(self, write, field):

@@ -128,6 +128,9 @@ def settings_of(tmp_path, **videos):
         ("output.video=a1.mp4", "reads"),
         ("output.video=sub/../plate.mp4", "reads"),
         ("output.video=out.xyz", "cannot write"),
+        ('output={kind="patches", folder="."}', "holds the workspace"),
+        ('output={kind="patches", folder="sub"}', "no run of this program"),
+        ('output={kind="image_sequence", folder="plate.mp4"}', "is no folder"),
         ("train.model=gan", "none of"),
         ("train.model=./nowhere", "no finished training"),
         ('subjects.b.videos=["a1.mp4"]', "both"),
@@ -139,6 +142,7 @@ def test_a_job_that_cannot_end_well_is_refused_before_any_work(tmp_path, change,
     from flows.preflight import check_job
 
     (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "notes.txt").write_text("work of days")
     with pytest.raises(SettingsError, match=said):
         check_job(load_job(settings_of(tmp_path), [change]), force=False)
 

@@ -245,9 +245,10 @@ def test_only_passing_faults_are_tried_again(error, again):
 
 def test_tasks_bear_the_names_of_the_design():
     code = (
-        "import tasks.faceset as f, tasks.training as t, tasks.convert as c, tasks.evaluate as e, tasks.actor as a;"
+        "import tasks.faceset as f, tasks.training as t, tasks.convert as c, tasks.evaluate as e, tasks.actor as a,"
+        " tasks.handoff as h;"
         "from prefect import Task;"
-        "print(*sorted({v.name for m in (f, t, c, e, a) for v in vars(m).values() if isinstance(v, Task)}))"
+        "print(*sorted({v.name for m in (f, t, c, e, a, h) for v in vars(m).values() if isinstance(v, Task)}))"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert set(out.split()) == {
@@ -264,6 +265,10 @@ def test_tasks_bear_the_names_of_the_design():
         "encode-stream",
         "assemble-video",
         "verify-video",
+        "export-patches",
+        "export-images",
+        "deliver-folder",
+        "verify-folder",
         "evaluate-swap",
         "render-actor",
     }

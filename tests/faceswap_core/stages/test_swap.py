@@ -12,8 +12,8 @@ from faceswap_core.faces.color import missed_light
 from faceswap_core.faces.geometry import apply, chip_to_view
 from faceswap_core.models.augment import plain_views
 from faceswap_core.schemas import ALIGNED, COLOR_STATS, SMOOTHED, SWAPPED
-from faceswap_core.stages.encode import _paste_all
 from faceswap_core.stages.images import pack, png, unpack
+from faceswap_core.stages.paste import paste_all
 from faceswap_core.stages.smooth import smooth_frames
 from faceswap_core.stages.swap import swap_frames
 from faceswap_core.stages.weights import Swapper
@@ -208,23 +208,23 @@ class TestPaste:
 
     def test_patch_inside_is_swapped(self, frame):
         before = frame.to_ndarray(format="rgb24")
-        assert _paste_all(frame, [self.row(20)], False, BlendSettings(), self.BARE) == ("swapped", "")
+        assert paste_all(frame, [self.row(20)], False, BlendSettings(), self.BARE) == ("swapped", "")
         after = frame.to_ndarray(format="rgb24")
         assert after[18, 28].min() > 240
         np.testing.assert_array_equal(before[:, 40:], after[:, 40:])
 
     def test_patch_outside_passes_through_with_its_reason(self, frame):
         before = frame.to_ndarray().copy()
-        state, reason = _paste_all(frame, [self.row(500)], False, BlendSettings(), self.BARE)
+        state, reason = paste_all(frame, [self.row(500)], False, BlendSettings(), self.BARE)
         assert (state, bool(reason)) == ("passed_through", True)
         np.testing.assert_array_equal(frame.to_ndarray(), before)
 
     def test_no_patch_is_no_face(self, frame):
-        assert _paste_all(frame, [], False, BlendSettings(), self.BARE) == self.BARE
+        assert paste_all(frame, [], False, BlendSettings(), self.BARE) == self.BARE
 
     def test_damaged_frame_is_never_touched(self, frame):
         before = frame.to_ndarray().copy()
-        state, reason = _paste_all(frame, [self.row(20)], True, BlendSettings(), self.BARE)
+        state, reason = paste_all(frame, [self.row(20)], True, BlendSettings(), self.BARE)
         assert state == "passed_through"
         assert "damaged" in reason
         np.testing.assert_array_equal(frame.to_ndarray(), before)
