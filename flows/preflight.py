@@ -15,6 +15,7 @@ from faceswap_core.storage import Workspace, free_bytes, sha256_file
 from faceswap_core.video.encoder import require_encoder
 from faceswap_core.video.exr import check_exr
 from faceswap_core.video.holding import check_codec
+from faceswap_core.video.outfile import muxer_of
 from faceswap_core.video.presets import PRESET_CODECS
 
 _GFLOP_PER_FACE = 0.195
@@ -96,8 +97,10 @@ def _check_output(job: JobSettings) -> None:
 
 def check_container(output: Path, codec: str | None) -> None:
     """Refuse a name whose container cannot hold the video, as far as that is known before the source is read."""
-    if output.suffix and codec:
-        check_codec(output, codec)
+    if output.suffix:
+        muxer_of(output)
+        if codec:
+            check_codec(output, codec)
 
 
 def _check_file(output: Path, workspace: Path, footage: set[Path]) -> None:

@@ -108,3 +108,9 @@ iterations = 20
 """
     )
     return path
+
+
+@pytest.fixture(scope="session")
+def first(server, tiny_job):
+    """The first run of the job, which finds nothing computed."""
+    return faceswap("run", tiny_job)

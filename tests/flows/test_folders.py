@@ -15,7 +15,7 @@ pytestmark = pytest.mark.flow
 
 
 @pytest.fixture(scope="module")
-def video(server, tiny_job):
+def video(first, tiny_job):
     """The job as it stands, with a lossless video."""
     return faceswap("run", tiny_job, "--set", "encode.crf=0", "--set", "output.video=lossless.mp4")
 

@@ -15,11 +15,6 @@ pytestmark = pytest.mark.flow
 LATE = {"smooth-frames", "reencode-chunk", "assemble-video", "verify-video"}
 
 
-@pytest.fixture(scope="module")
-def first(server, tiny_job):
-    return faceswap("run", tiny_job)
-
-
 @pytest.fixture
 def workspace(tiny_job):
     return tiny_job.parent / "ws"
