@@ -152,4 +152,4 @@ def test_unknown_formats_and_matrices_are_refused():
     with pytest.raises(MediaError, match="colour matrix 8"):
         to_rgb_float(noise("yuv444p", 8, colorspace=8))
     with pytest.raises(MediaError, match="pixel format"):
-        to_rgb_float(VideoFrame(16, 16, "yuv410p"))
+        to_rgb_float(VideoFrame(16, 16, "uyvy422"))
