@@ -16,6 +16,7 @@ from faceswap_core.storage import Workspace, disk_full_as_ours, file_ref
 from faceswap_core.types import FileRef, Json, ManifestRef
 from faceswap_core.video.assemble import assemble
 from faceswap_core.video.destination import destination
+from faceswap_core.video.index import FrameIndex
 
 _log = logging.getLogger(__name__)
 
@@ -64,17 +65,14 @@ def assemble_video(
     file = destination(output, plate["path"], parts[0], index)
     report = assemble(plate["path"], parts, file, index)
     _log.info("assembled %d frames to %s", report.frames, file)
-    encoding = _encoding(workspace, chunks, parts, frames)
+    encoding = _encoding(workspace, chunks, parts, index)
     lost = [*report.not_carried, *encoding.pop("lost")]
     return Assembled(video=file_ref(file), not_carried=lost, encoding=encoding)
 
 
-def _encoding(
-    workspace: Workspace, chunks: Sequence[ManifestRef], parts: Sequence[Path], frames: Sequence[ManifestRef]
-) -> Json:
+def _encoding(workspace: Workspace, chunks: Sequence[ManifestRef], parts: Sequence[Path], index: FrameIndex) -> Json:
     """How the chunks were encoded, as they say themselves, and their rate in kbit/s."""
     encoding: Json = json.loads(manifest.metadata(workspace, chunks[0], CHUNKS)["encoding"])
-    index = decoded_index(workspace, frames)
     seconds = float((index.pts[-1] + index.duration[-1] - index.pts[0]) * index.facts.time_base)
     kbps = sum(part.stat().st_size for part in parts) * 8 / 1000 / seconds if seconds > 0 else None
     return {**encoding, "kbps": kbps and round(kbps, 1)}

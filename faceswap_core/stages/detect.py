@@ -69,6 +69,8 @@ def _rows(frame_index: int, faces: Faces, backend: str) -> Iterator[Row]:
             "box_xyxy": faces.boxes_xyxy[i].tolist(),
             "score": float(faces.scores[i]),
             "points5": faces.points5[i].ravel().tolist(),
+            "points_dense": None if faces.points_dense is None else faces.points_dense[i].ravel().tolist(),
+            "embedding": None if faces.embeddings is None else faces.embeddings[i].tolist(),
             "backend": backend,
         }
 

@@ -18,6 +18,10 @@ class Faces:
     """(N,) 0..1."""
     points5: F32
     """(N, 5, 2) px: eye, eye, nose, mouth corner, mouth corner; the image's left first."""
+    points_dense: F32 | None = None
+    """(N, K, 2) px, K as the backend has it; None where it has none."""
+    embeddings: F32 | None = None
+    """(N, E) of length 1, for telling people apart; None where the backend has none."""
 
     def __len__(self) -> int:
         """Count the faces."""

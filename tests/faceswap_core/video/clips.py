@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import oracle
 import pytest
 from av.audio.frame import AudioFrame
 from av.stream import Disposition
@@ -174,12 +174,11 @@ RECIPES = {
         Recipe("odd_ten.mkv", codec="ffv1", options={"g": "5"}, pix_fmt="yuv420p10le", size=(97, 65), frames=12),
     ]
 }
-BY_FFMPEG = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="the ffmpeg program, which makes it, is not here")
 
 
 def parameters(*names: str) -> list[object]:
     """Names of clips (none = all) as pytest parameters; some are skipped where ffmpeg is not installed."""
-    return [pytest.param(n, marks=[BY_FFMPEG] * bool(RECIPES[n].ffmpeg)) for n in names or RECIPES]
+    return [pytest.param(n, marks=[oracle.NEEDED] * bool(RECIPES[n].ffmpeg)) for n in names or RECIPES]
 
 
 def make(folder: Path, name: str) -> Path:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 
 import av
+import oracle
 import pytest
 from recoding import recode
 
@@ -73,7 +73,7 @@ def test_the_output_carries_it_from_chunk_to_chunk(clip, tmp_path, how):
     assert {(int(f.color_trc), int(f.color_primaries), int(f.colorspace)) for f in frames} == {(16, 9, 9)}
 
 
-@pytest.mark.skipif(shutil.which("ffprobe") is None, reason="the ffprobe program is not here")
+@oracle.NEEDED
 def test_ffprobe_reads_the_same_from_source_and_output(clip, tmp_path):
     out = tmp_path / "out.mp4"
     recode(clip("hdr10.mp4"), out, ENCODERS["standard"], chunk_frames=15)

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import zlib
 
 import clips
+import oracle
 import pytest
 
 from faceswap_core.video import reader
@@ -82,8 +82,7 @@ def test_file_that_can_only_be_read_forward_is_decoded_once(clip, monkeypatch, n
 
 
 @pytest.mark.release
-# the oracle is FFmpeg's own program: the product needs none, and no Python package brings one
-@pytest.mark.skipif(shutil.which("ffprobe") is None, reason="the ffprobe program is not here")
+@oracle.NEEDED
 @pytest.mark.parametrize("name", clips.parameters())
 def test_index_agrees_with_ffprobe(clip, name):
     wanted = ["-count_frames", "-show_entries", "stream=nb_read_frames:frame=best_effort_timestamp", "-of", "json"]
