@@ -14,6 +14,7 @@ from faceswap_core.config import JobSettings
 from faceswap_core.errors import SettingsError
 from faceswap_core.stages.align import AlignedChunk
 from faceswap_core.stages.decode import VideoPlan, video_ref
+from faceswap_core.stages.detect import Detected
 from faceswap_core.types import FileRef, ManifestRef
 from flows.gather import gather
 from tasks import progress
@@ -47,7 +48,7 @@ class _Work:
     subject: str
     plan: VideoPlan
     decoding: list[PrefectFuture[ManifestRef]] = field(default_factory=list)
-    detecting: list[PrefectFuture[ManifestRef]] = field(default_factory=list)
+    detecting: list[PrefectFuture[Detected]] = field(default_factory=list)
     aligning: list[PrefectFuture[AlignedChunk]] = field(default_factory=list)
     frames: list[ManifestRef] = field(default_factory=list)
     tracks: list[ManifestRef] = field(default_factory=list)

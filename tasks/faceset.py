@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from faceswap_core import layout
 from faceswap_core.config import AlignSettings, DecodeSettings, DetectSettings, TrackSettings
 from faceswap_core.stages import align, decode, detect, track
 from faceswap_core.stages.align import AlignedChunk
 from faceswap_core.stages.decode import VideoPlan
+from faceswap_core.stages.detect import Detected
 from faceswap_core.storage import Workspace
 from faceswap_core.types import FileRef, ManifestRef
 from tasks import progress
@@ -36,7 +39,7 @@ def detect_faces(
     frames: ManifestRef,
     settings: DetectSettings,
     truth: ManifestRef | None,
-) -> ManifestRef:
+) -> Detected:
     """Find the faces of one chunk."""
     tell = progress.of(layout.DETECTIONS, part_name(video, chunk_index))
     return detect.detect_faces(Workspace(workspace), video, frames, settings, truth, tell)
@@ -46,7 +49,7 @@ def detect_faces(
 def track_faces(
     workspace: str,
     frames: list[ManifestRef],
-    detections: list[ManifestRef],
+    detections: Sequence[ManifestRef],
     subject: str,
     settings: TrackSettings,
 ) -> list[ManifestRef]:

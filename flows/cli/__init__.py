@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from flows.cli import demo, models, recode, run
+from flows.cli import demo, faces, models, recode, run
 
 app = typer.Typer(
     name="faceswap",
@@ -16,7 +16,8 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("run")(run.run)
 app.command("recode")(recode.recode)
-app.add_typer(models.app, name="models")
+app.add_typer(faces.group, name="faces")
+app.add_typer(models.group, name="models")
 
 
 @app.callback()

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from faceswap_core.modelstore import ModelState
     from faceswap_core.types import Json
 
-app = typer.Typer(help="Model files: list, download, check.", no_args_is_help=True)
+group = typer.Typer(help="Model files: list, download, check.", no_args_is_help=True)
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Models; by default all.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object per line on stdout.")]
 Debug = Annotated[bool, typer.Option(help="Show tracebacks.")]
 
 
-@app.command("list")
+@group.command("list")
 def list_models(json: AsJson = False) -> None:
     """Show every model file: its state, its licence, where it lies."""
     from faceswap_core.modelstore import survey
@@ -30,7 +30,7 @@ def list_models(json: AsJson = False) -> None:
     _tell(survey(), as_json=json)
 
 
-@app.command("verify")
+@group.command("verify")
 def verify(names: Names = None, json: AsJson = False, debug: Debug = False) -> None:
     """Check the sha256 of model files; exit code 3 where one is altered, or is named here and missing."""
     from faceswap_core.modelstore import survey
@@ -43,7 +43,7 @@ def verify(names: Names = None, json: AsJson = False, debug: Debug = False) -> N
         raise typer.Exit(refused(error, as_json=json, debug=debug)) from error
 
 
-@app.command("pull")
+@group.command("pull")
 def pull(
     name: Annotated[str, typer.Argument(help="facemesh, or a pack such as buffalo_l.", show_default=False)],
     accept_noncommercial: Annotated[
