@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import typer
 
-from flows.cli import demo, faces, recode, run
+from flows.cli import demo, faces, models, recode, run
+
+# read when numpy is first imported: small products gain nothing from threads, and waiting ones eat the encoder's time
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 app = typer.Typer(
     name="faceswap",
@@ -17,6 +22,7 @@ app.command("demo")(demo.demo)
 app.command("run")(run.run)
 app.command("recode")(recode.recode)
 app.add_typer(faces.group, name="faces")
+app.add_typer(models.group, name="models")
 
 
 @app.callback()
