@@ -66,8 +66,9 @@ class DecodeSettings(Branch):
 class DetectSettings(Branch):
     """How faces are found."""
 
-    backend: Literal["mtcnn", "truth"] = "mtcnn"
-    """``mtcnn``: the built-in detector. ``truth``: exact points of a rendered actor's TRUTH manifest."""
+    backend: Literal["builtin", "mtcnn", "truth"] = "builtin"
+    """``builtin``: MTCNN finds faces, FaceMesh follows them. ``mtcnn``: it alone, frame by frame. ``truth``: exact
+    points of a rendered actor's TRUTH manifest."""
     min_score: float = Field(default=0.5, ge=0, le=1)
     """Lowest score of a face that is kept; tracking drops tracks that never reach ``track.start_score``."""
     min_face: float = Field(default=0.1, gt=0, le=1)

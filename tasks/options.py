@@ -45,9 +45,14 @@ def no_digests(inputs: Mapping[str, Any]) -> Json:
     return {}
 
 
+_WEIGHTS = {"builtin": ("mtcnn-", "facemesh"), "mtcnn": ("mtcnn-",), "truth": ()}
+"""Detector -> beginnings of the names of its model files."""
+
+
 def detector_digests(inputs: Mapping[str, Any]) -> Json:
     """Digests of the detector's weights."""
-    return {name: file.sha256 for name, file in MODEL_FILES.items() if name.startswith("mtcnn")}
+    families = _WEIGHTS[inputs["settings"].backend]
+    return {name: file.sha256 for name, file in MODEL_FILES.items() if name.startswith(families)}
 
 
 def device_digests(inputs: Mapping[str, Any]) -> Json:
