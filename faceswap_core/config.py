@@ -70,9 +70,10 @@ class DetectSettings(Branch):
 
     paths: ClassVar[frozenset[str]] = frozenset({"pack", "model_file"})
 
-    backend: Literal["mtcnn", "insightface", "yunet", "truth"] = "mtcnn"
-    """``mtcnn``: the built-in detector. ``insightface``: SCRFD, 106 points and identity from a pack. ``yunet``: YuNet
-    in OpenCV. ``truth``: exact points of a rendered actor's TRUTH manifest."""
+    backend: Literal["builtin", "mtcnn", "insightface", "yunet", "truth"] = "builtin"
+    """``builtin``: MTCNN finds faces, FaceMesh follows them. ``mtcnn``: it alone, frame by frame. ``insightface``:
+    SCRFD, 106 points and identities, from a pack. ``yunet``: YuNet in OpenCV. ``truth``: exact points of a rendered
+    actor's TRUTH manifest."""
     pack: str = "buffalo_l"
     """Of ``insightface``: the folder of its pack (with a slash), or the pack's name in the model store."""
     model_file: Path | None = None

@@ -6,6 +6,7 @@ from prefect import flow
 
 from faceswap_core import layout
 from faceswap_core.config_scan import ScanSettings
+from faceswap_core.faces.detectors import fallback_note, installed
 from faceswap_core.stages.decode import video_ref
 from faceswap_core.stages.report import source_damage
 from faceswap_core.stages.scan import scan_figures
@@ -36,9 +37,12 @@ def scan_video(settings: ScanSettings) -> Json:
         run, report, computed, cached and seconds of the run, and its figures (`stages.scan.scan_figures`).
     """
     check_scan(settings)
+    asked = settings.detect
+    settings = settings.model_copy(update={"detect": installed(asked)})
     tally = Tally()
     with recorded(settings) as run, counting(tally), job_runner(str(settings.workspace), settings.runtime.workers):
         report = _scanned(settings, tally)
+        report["faces"] |= fallback_note(asked, settings.detect)
         path = write_figures(run, report)
         result = {**last_words(run, None, report, path), **report["faces"]}
         progress.publish_result(result)

@@ -26,7 +26,6 @@ from faceswap_core.errors import FaceswapError
 from faceswap_core.faces.detectors import weight_files
 from faceswap_core.faces.detectors.insight_pack import providers_for
 from faceswap_core.stages.weights import pick_device, resolve_precision
-from faceswap_core.storage import sha256_file
 from faceswap_core.types import Json
 from tasks import progress, tally
 from tasks.records import PLAIN_JSON, admit, results_folder
@@ -48,9 +47,9 @@ def no_digests(inputs: Mapping[str, Any]) -> Json:
 
 
 def detector_digests(inputs: Mapping[str, Any]) -> Json:
-    """Digests of the detector's weights by file name; where ONNX Runtime runs them, also on what."""
+    """Digests of the detector's weights; where ONNX Runtime runs them, also on what."""
     settings = inputs["settings"]
-    digests: Json = {path.name: sha256_file(path) for path in weight_files(settings)}
+    digests: Json = {file.name: file.sha256 for file in weight_files(settings)}
     if settings.backend == "insightface":
         digests["providers"] = providers_for(inputs["runtime"].device)
     return digests

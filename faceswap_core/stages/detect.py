@@ -94,7 +94,7 @@ def _detected(
     for done, (frame, score) in enumerate(zip(read_frames(workspace, video, frames), scores, strict=True), start=1):
         follows = follows and (score or 0.0) <= _AFRESH
         if not frame.corrupt:
-            faces = detector.detect(to_rgb(frame.frame), follows=follows)
+            faces = detector.detect(to_rgb(frame.frame, exact=False), follows=follows)
             yield from _rows(frame.frame_index, faces, detector.name)
             follows = True
         progress(done, frames["rows"], "frames")

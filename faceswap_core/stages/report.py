@@ -20,7 +20,6 @@ from faceswap_core.errors import ManifestError
 from faceswap_core.faces.detectors import weight_files
 from faceswap_core.faces.tracking import jitter
 from faceswap_core.manifest import Row
-from faceswap_core.modelstore import licence_of
 from faceswap_core.schemas import FRAMES, TRACKS, TRAIN_LOG
 from faceswap_core.stages.decode import check_source, decoded_index, missing_frames, read_frames
 from faceswap_core.stages.states import finished_picture, frame_states
@@ -131,9 +130,9 @@ def faces_report(workspace: Workspace, tracks: Sequence[ManifestRef], settings: 
 
 def weights_licence(settings: DetectSettings) -> str | None:
     """Terms of the detector's weights; None where it has none."""
-    terms = {path.name: licence_of(path) for path in weight_files(settings)}
-    unknown = [name for name, licence in terms.items() if licence is None]
-    known = sorted({licence for licence in terms.values() if licence})
+    files = weight_files(settings)
+    unknown = [file.name for file in files if file.licence is None]
+    known = sorted({file.licence for file in files if file.licence})
     return "; ".join([*known, f"not known here: {', '.join(unknown)}"] if unknown else known) or None
 
 

@@ -13,7 +13,7 @@ from faceswap_core.config import DetectSettings
 from faceswap_core.faces.detectors import DETECTORS
 from faceswap_core.faces.detectors.mtcnn import suppress
 
-REAL_FACES = ["mtcnn"]
+REAL_FACES = ["builtin", "mtcnn"]
 """Detectors that come with trained weights; the others are given tiny networks, whose faces are red squares."""
 
 
