@@ -10,6 +10,7 @@ from faceswap_core.config import (
     EncodeSettings,
     JobSettings,
     OutputSettings,
+    RuntimeSettings,
     TrainSettings,
     names_checkpoint,
 )
@@ -46,7 +47,7 @@ def check_job(job: JobSettings, *, force: bool) -> None:
     _check_output(job)
     _check_encoder(job.encode)
     _check_model(job)
-    _check_detector(job.detect)
+    _check_detector(job.detect, job.runtime)
     if device == "cpu" and not force:
         _check_training_cost(job)
     _check_footage(job)
@@ -80,15 +81,15 @@ def check_scan(settings: ScanSettings) -> None:
     Workspace(settings.workspace)
     if settings.detect.backend == "truth":
         raise SettingsError("detect.backend 'truth' is no detector: a scan needs one that looks at the frames")
-    _check_detector(settings.detect)
+    _check_detector(settings.detect, settings.runtime)
     if not settings.video.is_file():
         raise MediaError(f"video {settings.video} does not exist or is no file: correct its path")
 
 
-def _check_detector(settings: DetectSettings) -> None:
-    """Refuse a detector whose files are absent or altered, before any footage is read."""
+def _check_detector(settings: DetectSettings, runtime: RuntimeSettings) -> None:
+    """Refuse a detector whose files are absent, altered or damaged, before any footage is read."""
     if settings.backend != "truth":
-        DETECTORS[installed(settings).backend](settings)
+        DETECTORS[installed(settings).backend](settings, runtime.device)
 
 
 def _check_footage(job: JobSettings) -> None:

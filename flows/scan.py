@@ -56,7 +56,7 @@ def _scanned(settings: ScanSettings, tally: Tally) -> Json:
         progress.expect(stage, plan["rows"])
     decoding = [decode_frames.submit(workspace, source, plan, i, settings.decode) for i in range(plan["chunks"])]
     detecting = [
-        detect_faces.submit(workspace, source, i, future, settings.detect, None, return_state=False)
+        detect_faces.submit(workspace, source, i, future, settings.detect, None, settings.runtime, return_state=False)
         for i, future in enumerate(decoding)
     ]
     frames = gather(decoding, lambda i, ref: progress.finished(layout.FRAMES, part_name(source, i), ref["rows"]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from faceswap_core import layout
-from faceswap_core.config import AlignSettings, DecodeSettings, DetectSettings, TrackSettings
+from faceswap_core.config import AlignSettings, DecodeSettings, DetectSettings, RuntimeSettings, TrackSettings
 from faceswap_core.stages import align, decode, detect, track
 from faceswap_core.stages.align import AlignedChunk
 from faceswap_core.stages.decode import VideoPlan
@@ -39,10 +39,11 @@ def detect_faces(
     frames: ManifestRef,
     settings: DetectSettings,
     truth: ManifestRef | None,
+    runtime: RuntimeSettings,
 ) -> Detected:
     """Find the faces of one chunk."""
     tell = progress.of(layout.DETECTIONS, part_name(video, chunk_index))
-    return detect.detect_faces(Workspace(workspace), video, frames, settings, truth, tell)
+    return detect.detect_faces(Workspace(workspace), video, frames, settings, truth, tell, runtime.device)
 
 
 @stage_task(layout.TRACKS, run_name="track-faces-{subject}")

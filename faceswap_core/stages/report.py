@@ -17,6 +17,7 @@ import torch
 from faceswap_core import manifest
 from faceswap_core.config import DetectSettings, RuntimeSettings
 from faceswap_core.errors import ManifestError
+from faceswap_core.faces.detectors import weight_files
 from faceswap_core.faces.tracking import jitter
 from faceswap_core.manifest import Row
 from faceswap_core.schemas import FRAMES, TRACKS, TRAIN_LOG
@@ -117,7 +118,7 @@ def faces_report(workspace: Workspace, tracks: Sequence[ManifestRef], settings: 
     by_track: dict[int, list[Row]] = defaultdict(list)
     for row in _subject_rows(workspace, tracks):
         by_track[row["track_id"]].append(row)
-    figures: Json = {"backend": settings.backend}
+    figures: Json = {"backend": settings.backend, "licence": weights_licence(settings)}
     long_enough = [rows for rows in by_track.values() if len(rows) >= 3]
     for name, column in (("jitter_before", "points5_raw"), ("jitter_after", "points5")):
         figures[name] = _mean_jitter(long_enough, column)
@@ -125,6 +126,14 @@ def faces_report(workspace: Workspace, tracks: Sequence[ManifestRef], settings: 
     if not long_enough:
         figures["reason"] = "no track of three frames or more"
     return figures
+
+
+def weights_licence(settings: DetectSettings) -> str | None:
+    """Terms of the detector's weights; None where it has none."""
+    files = weight_files(settings)
+    unknown = [file.name for file in files if file.licence is None]
+    known = sorted({file.licence for file in files if file.licence})
+    return "; ".join([*known, f"not known here: {', '.join(unknown)}"] if unknown else known) or None
 
 
 def _subject_rows(workspace: Workspace, tracks: Sequence[ManifestRef]) -> Iterator[Row]:

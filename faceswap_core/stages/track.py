@@ -9,6 +9,7 @@ import numpy as np
 
 from faceswap_core import layout, manifest
 from faceswap_core.config import TrackSettings
+from faceswap_core.errors import ManifestError
 from faceswap_core.faces.geometry import fit_similarity, template5
 from faceswap_core.faces.tracking import (
     Detection,
@@ -45,6 +46,9 @@ def track_faces(
 
     Returns:
         TRACKS of every chunk, in order.
+
+    Raises:
+        ManifestError: the detections come from more than one backend.
     """
     shots = shots_from_scores(cut_scores(workspace, frames), settings.cut_threshold)
     linked = link(_stream(workspace, detections), shots, min_iou=settings.min_iou, max_gap=settings.max_gap)
@@ -83,8 +87,16 @@ def cut_scores(workspace: Workspace, frames: Sequence[ManifestRef]) -> F64:
 
 
 def _stream(workspace: Workspace, detections: Sequence[ManifestRef]) -> Iterator[Detection]:
+    """All detections, which must be of one backend: each puts its points elsewhere on a face."""
+    backend = None
     for ref in detections:
         for row in manifest.stream(workspace, ref, DETECTIONS, _COLUMNS):
+            backend = backend or row["backend"]
+            if row["backend"] != backend:
+                raise ManifestError(
+                    f"{ref['path']} holds faces found by {row['backend']!r} beside those found by {backend!r}: "
+                    "detectors cannot be mixed; remove it and run the same command again"
+                )
             yield Detection(
                 frame_index=row["frame_index"],
                 face_index=row["face_index"],
@@ -94,7 +106,7 @@ def _stream(workspace: Workspace, detections: Sequence[ManifestRef]) -> Iterator
             )
 
 
-_COLUMNS = ["frame_index", "face_index", "box_xyxy", "score", "points5"]
+_COLUMNS = ["frame_index", "face_index", "box_xyxy", "score", "points5", "backend"]
 
 
 def _rows_by_frame(tracks: Sequence[Track], chosen: set[int], subject: str) -> dict[int, list[Row]]:

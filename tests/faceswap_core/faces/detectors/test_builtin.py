@@ -48,7 +48,7 @@ def searches(monkeypatch):
 
 
 def detector(**settings):
-    return DETECTORS["builtin"](DetectSettings(backend="builtin", **{"min_face": 0.1, **settings}))
+    return DETECTORS["builtin"](DetectSettings(backend="builtin", **{"min_face": 0.1, **settings}), "cpu")
 
 
 def moved(image, dx, dy=0):
