@@ -7,6 +7,7 @@ says how fast a job runs and on what, never what comes out beyond rounding, and 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -51,12 +52,6 @@ class SubjectSettings(Branch):
     """By video: the tracks that are this person, as numbered on the contact sheet."""
     pick: Pick = "auto"
     """Which face it is where several are seen: ``largest``, ``left`` or ``right``; ``auto`` asks."""
-
-    @model_validator(mode="after")
-    def _tracks_are_of_videos(self) -> Self:
-        if others := [str(video) for video in self.tracks if video not in self.videos]:
-            raise ValueError(f"tracks are given for {others}, none of videos {[str(v) for v in self.videos]}")
-        return self
 
 
 class SwapTarget(Branch):
@@ -221,17 +216,7 @@ class JobSettings(Branch):
             except RuntimeError as error:
                 raise SettingsError(f"path {path} names the home of an unknown user ({error}): correct it") from error
 
-        subjects = {
-            name: subject.model_copy(
-                update={
-                    "videos": tuple(full(v) for v in subject.videos),
-                    "consent": full(subject.consent) if subject.consent else None,
-                    "reference": full(subject.reference) if subject.reference else None,
-                    "tracks": {full(video): ids for video, ids in subject.tracks.items()},
-                }
-            )
-            for name, subject in self.subjects.items()
-        }
+        subjects = {name: _with_full_paths(name, subject, full) for name, subject in self.subjects.items()}
         train = self.train
         if names_checkpoint(train.model):
             train = train.model_copy(update={"model": str(full(Path(train.model)))})
@@ -256,3 +241,18 @@ class JobSettings(Branch):
 def names_checkpoint(model: str) -> bool:
     """True when ``train.model`` is the path of a finished checkpoint, not the name of a network."""
     return "/" in model or "\\" in model or model.startswith(".")
+
+
+def _with_full_paths(name: str, subject: SubjectSettings, full: Callable[[Path], Path]) -> SubjectSettings:
+    videos = tuple(full(v) for v in subject.videos)
+    tracks = {full(video): ids for video, ids in subject.tracks.items()}
+    if others := [str(video) for video in tracks if video not in videos]:
+        raise SettingsError(f"subjects.{name}.tracks names {others}: name videos of subjects.{name}.videos there")
+    return subject.model_copy(
+        update={
+            "videos": videos,
+            "tracks": tracks,
+            "consent": full(subject.consent) if subject.consent else None,
+            "reference": full(subject.reference) if subject.reference else None,
+        }
+    )

@@ -55,7 +55,7 @@ def test_each_video_is_chosen_from_as_its_own_settings_say(job, tmp_path):
 
 def test_tracks_of_a_video_that_is_not_the_persons_are_refused(tmp_path):
     (tmp_path / "job.toml").write_text(JOB)
-    with pytest.raises(SettingsError, match=r"tracks are given for \['c.mp4'\], none of videos \['b.mp4'\]"):
+    with pytest.raises(SettingsError, match=r"subjects.b.tracks names \['.*/c.mp4'\]: name videos of"):
         load_job(tmp_path / "job.toml", ['subjects.b.tracks={"c.mp4" = [1]}'])
     with pytest.raises(SettingsError, match=r"plate.tracks.0"):
         load_job(tmp_path / "job.toml", ["plate.tracks=[-1]"])
