@@ -6,6 +6,7 @@ from prefect import flow
 
 from faceswap_core import layout
 from faceswap_core.config_scan import ScanSettings
+from faceswap_core.config_track import Choice
 from faceswap_core.faces.detectors import fallback_note, installed
 from faceswap_core.stages.decode import video_ref
 from faceswap_core.stages.report import source_damage
@@ -23,7 +24,7 @@ from tasks.options import job_runner
 from tasks.tally import Tally, counting
 
 _SUBJECT = "face"
-"""Name of the largest face of each moment; nobody is to be swapped here."""
+"""Name of whoever is alone; nobody is to be swapped here."""
 
 
 @flow(name="scan-faces", flow_run_name="{settings.name}", persist_result=False)
@@ -63,7 +64,7 @@ def _scanned(settings: ScanSettings, tally: Tally) -> Json:
     found = gather(
         detecting, lambda i, _: progress.finished(layout.DETECTIONS, part_name(source, i), frames[i]["rows"])
     )
-    (tracks,) = gather([track_faces.submit(workspace, frames, found, _SUBJECT, settings.track)])
+    (tracks,) = gather([track_faces.submit(workspace, frames, found, _SUBJECT, settings.track, Choice())])
     progress.finished(layout.TRACKS, part_name(source, 0), plan["rows"])
     store = Workspace(settings.workspace)
     return {
