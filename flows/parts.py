@@ -88,7 +88,7 @@ def _part(job: JobSettings, work: Work) -> Json:
     job = job.with_absolute_paths(Path.cwd())
     tally = Tally()
     with recorded(job) as run, counting(tally), job_runner(str(job.workspace), job.runtime.workers):
-        facesets = build_facesets(job, footage(job))
+        facesets = build_facesets(job, footage(job), run)
         made = work(job, facesets)
         stages = tally.report().values()
         result: Json = {
