@@ -2,9 +2,10 @@
 
     python -m benchmarks.faces_scan FOLDER [--faces PATTERN=N ...] [--backend NAME ...] [--set KEY=VALUE ...]
 
-Every video of the folder goes through the stages of `faceswap faces scan`. Where a pattern (``*_noface*=0``) tells how many faces
-each frame of a clip shows, ``found`` is the share of frames with so many, and faces beyond them are false. The last columns hold the stage that decodes and
-detects against its parts measured alone: decoding without a look at the frames, and the detector.
+Every video of the folder goes through the stages of `faceswap faces scan`. Where a pattern (``*_noface*=0``) tells how
+many faces each frame of a clip shows, ``found`` is the share of frames with so many, and faces beyond them are false.
+The last columns hold the stage that decodes and detects against its parts measured alone: decoding without a look at
+the frames, and the detector.
 """
 
 from __future__ import annotations
