@@ -28,7 +28,7 @@ from faceswap_core.types import F64, U8
 
 _SEARCH_EVERY = 15
 """Frames between searches while every face is followed: by then a newcomer is found."""
-_RETRY_EVERY = 4
+_RETRY_EVERY = 5
 """Frames between searches while there is no face."""
 _PASSES = 4
 """Passes of the mesh over a face just found, until it has come to rest; each starts where the one before saw it."""
