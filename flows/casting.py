@@ -72,14 +72,15 @@ def track_ids(job: JobSettings, tracks: Sequence[ManifestRef]) -> tuple[int, ...
 def answer(job: JobSettings, run: Run, questions: Sequence[Question]) -> list[Choice]:
     """Show the contact sheets and wait for the answers, one for each question.
 
-    A run of a deployment pauses and asks in the flow UI, for ``runtime.ask_hours``. Everything else (the command
+    A run of a deployment, or a part of one, pauses and asks in the flow UI, for ``runtime.ask_hours``. Everything else (the command
     line, a flow called from Python) ends here, with the settings to go on with; finished work is kept.
 
     Raises:
         UndecidedError: nobody was there to answer, or nobody did.
     """
     sheets = [_shown(job, run, q) for q in questions]
-    if prefect.runtime.deployment.id and job.runtime.ask_hours:
+    deployment = prefect.runtime.deployment.id or prefect.runtime.flow_run.parent_deployment_id
+    if deployment and job.runtime.ask_hours:
         return _asked(job, questions)
     asked = ". ".join(
         f"{q.video}: {q.why}, and nothing says who is {q.subject!r}; see {sheet}"
