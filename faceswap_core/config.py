@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -20,6 +20,7 @@ from faceswap_core.config_track import Pick, TrackId
 from faceswap_core.config_track import TrackSettings as TrackSettings
 from faceswap_core.config_training import TrainSettings as TrainSettings
 from faceswap_core.errors import SettingsError
+from faceswap_core.modelstore import names_folder
 
 
 class PlateSettings(Branch):
@@ -79,14 +80,27 @@ class DecodeSettings(Branch):
 class DetectSettings(Branch):
     """How faces are found."""
 
-    backend: Literal["mtcnn", "truth"] = "mtcnn"
-    """``mtcnn``: the built-in detector. ``truth``: exact points of a rendered actor's TRUTH manifest."""
+    paths: ClassVar[frozenset[str]] = frozenset({"pack", "model_file"})
+
+    backend: Literal["builtin", "mtcnn", "insightface", "yunet", "truth"] = "builtin"
+    """``builtin``: MTCNN finds faces, FaceMesh follows them. ``mtcnn``: it alone, frame by frame. ``insightface``:
+    SCRFD, 106 points and identities, from a pack. ``yunet``: YuNet in OpenCV. ``truth``: exact points of a rendered
+    actor's TRUTH manifest."""
+    pack: str = "buffalo_l"
+    """Of ``insightface``: the folder of its pack (with a slash), or the pack's name in the model store."""
+    model_file: Path | None = None
+    """Of ``yunet``: its ONNX file."""
     min_score: float = Field(default=0.5, ge=0, le=1)
     """Lowest score of a face that is kept; tracking drops tracks that never reach ``track.start_score``."""
     min_face: float = Field(default=0.1, gt=0, le=1)
     """Smallest face looked for, as a share of the frame's height."""
     max_side: int = Field(default=640, ge=64, le=8192)
     """Frames are reduced to this longer side, in pixels, before the search."""
+
+    def with_full_paths(self, full: Callable[[Path], Path]) -> DetectSettings:
+        """The same settings with every path put through ``full``."""
+        pack = str(full(Path(self.pack))) if names_folder(self.pack) else self.pack
+        return self.model_copy(update={"pack": pack, "model_file": full(self.model_file) if self.model_file else None})
 
 
 class AlignSettings(Branch):
@@ -234,6 +248,7 @@ class JobSettings(Branch):
                 ),
                 "subjects": subjects,
                 "train": train,
+                "detect": self.detect.with_full_paths(full),
             }
         )
 

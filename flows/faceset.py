@@ -15,6 +15,7 @@ from faceswap_core.config_track import Choice
 from faceswap_core.errors import SettingsError
 from faceswap_core.stages.align import AlignedChunk
 from faceswap_core.stages.decode import VideoPlan, video_ref
+from faceswap_core.stages.detect import Detected
 from faceswap_core.stages.track import undecided
 from faceswap_core.storage import Workspace
 from faceswap_core.types import FileRef, ManifestRef
@@ -60,10 +61,10 @@ class _Work:
     subject: str
     plan: VideoPlan
     decoding: list[PrefectFuture[ManifestRef]] = field(default_factory=list)
-    detecting: list[PrefectFuture[ManifestRef]] = field(default_factory=list)
+    detecting: list[PrefectFuture[Detected]] = field(default_factory=list)
     aligning: list[PrefectFuture[AlignedChunk]] = field(default_factory=list)
     frames: list[ManifestRef] = field(default_factory=list)
-    found: list[ManifestRef] = field(default_factory=list)
+    found: list[Detected] = field(default_factory=list)
     tracks: list[ManifestRef] = field(default_factory=list)
 
 
@@ -113,7 +114,7 @@ def _submit_decoding(job: JobSettings, work: _Work) -> None:
 def _submit_detection(job: JobSettings, work: _Work) -> None:
     truth = exact_truth(work.video) if job.detect.backend == "truth" else None
     for i, frames in enumerate(work.decoding):
-        arguments = (str(job.workspace), work.video, i, frames, job.detect, truth)
+        arguments = (str(job.workspace), work.video, i, frames, job.detect, truth, job.runtime)
         work.detecting.append(detect_faces.submit(*arguments, return_state=False))
 
 

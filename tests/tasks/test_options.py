@@ -56,10 +56,13 @@ def test_key_looks_into_lists_and_nested_references():
     assert key(side_a=chunks("a")) == key(side_a=[{**chunks("a")[0], "masks": {"path": "other", "sha256": "b"}}])
 
 
-def test_key_of_detection_covers_the_weights_of_the_detector():
+def test_key_of_detection_covers_the_weights_of_its_detector():
     with_weights = StageKey("detect-faces", 1, options.detector_digests).key_of({"settings": DetectSettings()})
     assert with_weights != StageKey("detect-faces", 1).key_of({"settings": DetectSettings()})
-    assert set(options.detector_digests({})) == {"mtcnn-pnet", "mtcnn-rnet", "mtcnn-onet"}
+    mtcnn = {"mtcnn-pnet", "mtcnn-rnet", "mtcnn-onet"}
+    assert set(options.detector_digests({"settings": DetectSettings(backend="mtcnn")})) == mtcnn
+    assert set(options.detector_digests({"settings": DetectSettings(backend="builtin")})) == {*mtcnn, "facemesh"}
+    assert options.detector_digests({"settings": DetectSettings(backend="truth")}) == {}
 
 
 def test_key_of_encoding_covers_the_versions_of_the_encoder(monkeypatch):
