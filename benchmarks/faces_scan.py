@@ -2,9 +2,10 @@
 
     python -m benchmarks.faces_scan FOLDER [--faces PATTERN=N ...] [--backend NAME ...] [--set KEY=VALUE ...]
 
-Every video of the folder goes through `faceswap faces scan`. Where a pattern (``*_noface*=0``) tells how many faces
-each frame of a clip shows, faces beyond them are counted as false. The last columns hold the stage that decodes and
-detects against its parts measured alone: decoding without a look at the frames, and the detector.
+Every video of the folder goes through the stages of `faceswap faces scan`. Where a pattern (``*_noface*=0``) tells how
+many faces each frame of a clip shows, ``found`` is the share of frames with so many, and faces beyond them are false.
+The last columns hold the stage that decodes and detects against its parts measured alone: decoding without a look at
+the frames, and the detector.
 """
 
 from __future__ import annotations
@@ -13,32 +14,56 @@ import argparse
 import json
 import os
 import platform
-import subprocess
-import sys
 import tempfile
 import time
+from collections import Counter
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from faceswap_core import manifest
+from faceswap_core.config_scan import ScanSettings
+from faceswap_core.faces.detectors import installed
+from faceswap_core.jobfile import scan_settings
+from faceswap_core.schemas import TRACKS
+from faceswap_core.stages.decode import decode_frames, plan_video, video_ref
+from faceswap_core.stages.detect import detect_faces
+from faceswap_core.stages.scan import scan_figures
+from faceswap_core.stages.track import track_faces
+from faceswap_core.storage import Workspace
 from faceswap_core.video.reader import decode_linear
 
 SUFFIXES = {".mp4", ".mov", ".mkv", ".webm", ".avi"}
-COLUMNS = ("clip", "backend", "frames", "found", "false", "faces_per_frame", "tracks")
+COLUMNS = ("clip", "backend", "frames", "expected", "found", "false", "faces_per_frame", "tracks")
 STEADINESS = ("jitter_before", "jitter_after")
 COST = ("ms_per_frame", "decode_ms", "together_over_parts")
 
 
-def scan(clip: Path, backend: str, overrides: list[str]) -> dict[str, Any]:
-    """The last line of one scan, and its report."""
-    with tempfile.TemporaryDirectory() as workspace:
-        command = [sys.executable, "-c", "from flows.cli import main; main()", "faces", "scan", str(clip)]
-        options = ["--backend", backend, "--workspace", workspace, "--json"]
-        settings = [word for override in overrides for word in ("--set", override)]
-        done = subprocess.run([*command, *options, *settings], stdout=subprocess.PIPE, text=True, check=True)
-        last: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-        last["content"] = json.loads(Path(last["report"]).read_text())
-    return last
+class Scanned(NamedTuple):
+    """What the stages made of one clip."""
+
+    figures: dict[str, Any]
+    """As `faceswap faces scan` prints them."""
+    faces: list[int]
+    """Faces that were found in each frame and kept as parts of tracks."""
+    detect_seconds: float
+    """Processor time of the stage that decodes and detects."""
+
+
+def scan(clip: Path, settings: ScanSettings) -> Scanned:
+    """Decode, detect and track a clip."""
+    with tempfile.TemporaryDirectory() as folder:
+        store, source = Workspace(Path(folder)), video_ref(clip)
+        plan = plan_video(store, source, settings.decode)
+        frames = [decode_frames(store, source, plan, i, settings.decode) for i in range(plan["chunks"])]
+        began = time.thread_time()
+        found = [detect_faces(store, source, ref, settings.detect) for ref in frames]
+        seconds = time.thread_time() - began
+        tracks = track_faces(store, frames, found, "face", settings.track)
+        rows = [row for ref in tracks for row in manifest.stream(store, ref, TRACKS, ["frame_index", "interpolated"])]
+        counts = Counter(row["frame_index"] for row in rows if not row["interpolated"])
+        figures = scan_figures(store, frames, found, tracks)
+    return Scanned(figures, [counts[n] for n in range(figures["frames"])], seconds)
 
 
 def decode_alone(clip: Path) -> tuple[float, int]:
@@ -48,20 +73,19 @@ def decode_alone(clip: Path) -> tuple[float, int]:
     return time.thread_time() - began, frames
 
 
-def measured(clip: Path, backend: str, overrides: list[str], expected: int | None) -> dict[str, Any]:
+def measured(clip: Path, settings: ScanSettings, expected: int | None) -> dict[str, Any]:
     """One row of the table."""
-    last = scan(clip, backend, overrides)
+    figures, faces, together = scan(clip, settings)
     decode_seconds, frames = decode_alone(clip)
-    together = last["content"]["stages"]["detect-faces"]["cpu_seconds"]
-    faces = last["faces_per_frame"] * last["frames"]
+    known = expected is not None
     return {
-        **{name: last[name] for name in ("frames", "faces_per_frame", "tracks", *STEADINESS, "ms_per_frame")},
+        **figures,
         "clip": clip.name,
-        "backend": last["backend"],
-        "found": last["found"] / last["frames"],
-        "false": None if expected is None else max(0, round(faces - expected * last["frames"])),
+        "expected": expected,
+        "found": sum(count >= max(1, expected or 1) for count in faces) / len(faces),
+        "false": sum(max(0, count - (expected or 0)) for count in faces) if known else None,
         "decode_ms": 1000 * decode_seconds / frames,
-        "together_over_parts": together / (decode_seconds + last["ms_per_frame"] * last["frames"] / 1000),
+        "together_over_parts": together / (decode_seconds + figures["ms_per_frame"] * len(faces) / 1000),
     }
 
 
@@ -94,7 +118,9 @@ def main() -> None:
     print("| " + " | ".join(columns) + " |\n|" + "--|" * len(columns), flush=True)
     for clip in sorted(path for path in options.folder.iterdir() if path.suffix.lower() in SUFFIXES):
         for backend in options.backend:
-            row = measured(clip, backend, options.set, expectation(clip, options.faces))
+            settings = scan_settings(clip, backend, None, options.set)
+            settings = settings.model_copy(update={"detect": installed(settings.detect)})
+            row = measured(clip, settings, expectation(clip, options.faces))
             print("| " + " | ".join(cell(name, row[name]) for name in columns) + " |", flush=True)
 
 

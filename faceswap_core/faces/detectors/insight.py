@@ -85,8 +85,8 @@ def identities(network: Any, bgr: U8, points: F32) -> F32:
     for vector, five in zip(vectors, points, strict=True):
         matrix = similarity_matrix(fit_similarity(five.astype(np.float64), arcface_template(side)))
         vector[:] = network.get_feat(cv2.warpAffine(bgr, matrix, (side, side))).ravel()
-    lengths: F32 = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.maximum(lengths, np.float32(1e-12))
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(lengths, 1e-12), np.float32)
 
 
 def arcface_template(side: int) -> F64:
