@@ -143,18 +143,18 @@ def _asked(job: JobSettings, questions: Sequence[Question]) -> list[Choice]:
 
 def _form(job: JobSettings, questions: Sequence[Question]) -> type[RunInput]:
     """The form that the flow UI shows: for each video a list of tracks."""
-    fields: dict[str, Any] = {
-        _field(q): (
+    fields: dict[str, Any] = {}
+    for q in questions:
+        items: dict[str, Any] = {"type": "string", "enum": _options(q)}
+        fields[_field(q)] = (
             list[str],
             Field(
                 min_length=1,
                 title=f"Tracks of {q.subject} in {q.video.name}",
                 description=f"{q.why[:1].upper()}{q.why[1:]}.",
-                json_schema_extra={"items": {"type": "string", "enum": _options(q)}},
+                json_schema_extra={"items": items},
             ),
         )
-        for q in questions
-    }
     keys = ", ".join(f"tracks-{_key(job.name)}-{_key(q.part)}" for q in questions)
     form = create_model("WhoIsWho", __base__=RunInput, **fields)
     return form.with_initial_data(description=f"The contact sheets are among this run's artifacts: **{keys}**.")
