@@ -12,7 +12,7 @@ from faceswap_core.stages.weights import finished_weights
 from faceswap_core.types import Json
 from flows.convert import convert
 from flows.evaluate import evaluate
-from flows.faceset import Faceset, build_facesets
+from flows.faceset import Faceset, build_facesets, import_folders, record_sources
 from flows.outcome import judge, last_words
 from flows.preflight import check_job
 from flows.record import recorded
@@ -54,13 +54,15 @@ def _make(job: JobSettings, tally: Tally) -> Made:
     facesets = build_facesets(job, footage(job))
     plate = facesets[job.plate.video]
     _refuse_without_face(job, plate)
+    aligned = {path: faceset.aligned for path, faceset in facesets.items()} | import_folders(job, folders(job))
     if names_checkpoint(job.train.model):
         trained, weights = None, finished_weights(Path(job.train.model))
     else:
-        trained = train(job, facesets)
+        record_sources(job, aligned)
+        trained = train(job, aligned)
         weights = trained["weights"]
     converted = convert(job, plate, weights)
-    truth = evaluate(job, facesets, weights)
+    truth = evaluate(job, aligned, weights)
     return Made(plate, weights, trained, converted, truth, tally.report())
 
 
@@ -73,6 +75,14 @@ def footage(job: JobSettings) -> dict[Path, str]:
     if names_checkpoint(job.train.model):
         sides = [job.swap.to] if job.plate.truth else []  # the mean face of the drawn person is a baseline
     return {video: name for name in sides for video in job.training_videos(name)} | videos
+
+
+def folders(job: JobSettings) -> dict[Path, str]:
+    """Every folder of pictures to learn from with the name of its subject; none with a finished model."""
+    if names_checkpoint(job.train.model):
+        return {}
+    found = {name: job.subjects[name].images for name in (job.plate.subject, job.swap.to)}
+    return {images: name for name, images in found.items() if images}
 
 
 def _refuse_without_face(job: JobSettings, plate: Faceset) -> None:
