@@ -14,6 +14,7 @@ from faceswap_core.config import JobSettings
 from faceswap_core.errors import SettingsError
 from faceswap_core.stages.align import AlignedChunk
 from faceswap_core.stages.decode import VideoPlan, video_ref
+from faceswap_core.stages.detect import Detected
 from faceswap_core.stages.faceset import record_faceset
 from faceswap_core.stages.import_images import image_refs
 from faceswap_core.storage import Workspace
@@ -59,7 +60,7 @@ class _Work:
     subject: str
     plan: VideoPlan
     decoding: list[PrefectFuture[ManifestRef]] = field(default_factory=list)
-    detecting: list[PrefectFuture[ManifestRef]] = field(default_factory=list)
+    detecting: list[PrefectFuture[Detected]] = field(default_factory=list)
     aligning: list[PrefectFuture[ManifestRef]] = field(default_factory=list)
     masking: list[PrefectFuture[ManifestRef]] = field(default_factory=list)
     frames: list[ManifestRef] = field(default_factory=list)
@@ -136,12 +137,11 @@ def _track(job: JobSettings, work: _Work) -> None:
 
 
 def _submit_alignment(job: JobSettings, work: _Work) -> None:
+    workspace = str(job.workspace)
     for i, (frames, tracks) in enumerate(zip(work.frames, work.tracks, strict=True)):
-        aligning = align_landmarks.submit(str(job.workspace), work.video, i, frames, tracks, job.align)
-        work.aligning.append(aligning)
-        work.masking.append(
-            make_masks.submit(str(job.workspace), i, aligning, job.align, job.masks, return_state=False)
-        )
+        work.aligning.append(align_landmarks.submit(workspace, work.video, i, frames, tracks, job.align))
+    for i, aligning in enumerate(work.aligning):
+        work.masking.append(make_masks.submit(workspace, i, aligning, job.align, job.masks, return_state=False))
 
 
 def _collected(work: _Work) -> Faceset:

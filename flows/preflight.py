@@ -7,6 +7,7 @@ from pathlib import Path
 
 from faceswap_core.config import EncodeSettings, JobSettings, OutputSettings, TrainSettings, names_checkpoint
 from faceswap_core.config_recode import RecodeSettings
+from faceswap_core.config_scan import ScanSettings
 from faceswap_core.errors import DiskFullError, MediaError, SettingsError
 from faceswap_core.models import MODELS
 from faceswap_core.outfolder import check_replaceable
@@ -56,6 +57,20 @@ def check_recode(settings: RecodeSettings) -> None:
     _check_file(settings.output, settings.workspace, {settings.video})
     _check_encoder(settings.encode)
     check_container(settings.output, settings.encode.codec)
+    if not settings.video.is_file():
+        raise MediaError(f"video {settings.video} does not exist or is no file: correct its path")
+
+
+def check_scan(settings: ScanSettings) -> None:
+    """Refuse a scan that cannot end well.
+
+    Raises:
+        SettingsError: the workspace is a file, or the backend needs the truth of a rendered actor.
+        MediaError: the video is missing.
+    """
+    Workspace(settings.workspace)
+    if settings.detect.backend == "truth":
+        raise SettingsError("detect.backend 'truth' is no detector: a scan needs one that looks at the frames")
     if not settings.video.is_file():
         raise MediaError(f"video {settings.video} does not exist or is no file: correct its path")
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from faceswap_core import layout
 from faceswap_core.config import AlignSettings, DecodeSettings, DetectSettings, MaskSettings, TrackSettings
 from faceswap_core.stages import align, decode, detect, import_images, masks, track
 from faceswap_core.stages.decode import VideoPlan
+from faceswap_core.stages.detect import Detected
 from faceswap_core.storage import Workspace
 from faceswap_core.types import FileRef, ManifestRef
 from tasks import progress
@@ -35,7 +38,7 @@ def detect_faces(
     frames: ManifestRef,
     settings: DetectSettings,
     truth: ManifestRef | None,
-) -> ManifestRef:
+) -> Detected:
     """Find the faces of one chunk."""
     tell = progress.of(layout.DETECTIONS, part_name(video, chunk_index))
     return detect.detect_faces(Workspace(workspace), video, frames, settings, truth, tell)
@@ -45,7 +48,7 @@ def detect_faces(
 def track_faces(
     workspace: str,
     frames: list[ManifestRef],
-    detections: list[ManifestRef],
+    detections: Sequence[ManifestRef],
     subject: str,
     settings: TrackSettings,
 ) -> list[ManifestRef]:

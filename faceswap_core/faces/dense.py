@@ -5,13 +5,13 @@ The points are those of MediaPipe's face mesh (Kartynnik et al. 2019), (468, 2) 
 
 from __future__ import annotations
 
+from typing import TypeGuard
+
 import numpy as np
 
 from faceswap_core.faces.geometry import fit_similarity, template5
+from faceswap_core.faces.mesh import POINTS, five_of_mesh
 from faceswap_core.types import F64
-
-MESH_POINTS = 468
-"""Number of points of a mesh; other numbers are of another detector, and not used here."""
 
 OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
         152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109)  # fmt: skip
@@ -38,15 +38,9 @@ _NUMBERS = list(_RIGID)
 _MODEL = np.array(list(_RIGID.values())) * [1, -1, 1]  # y down, as in pictures
 
 
-def five_of_mesh(points: F64) -> F64:
-    """Eye centres, nose tip and mouth corners (5, 2) of (468, 2) points."""
-    eyes = [points[[33, 133, 159, 145]].mean(0), points[[263, 362, 386, 374]].mean(0)]
-    return np.stack([*eyes, points[4], points[61], points[291]])
-
-
 def _rigid_template() -> F64:
     """The rigid points (K, 2) of a face seen from the front, in units of the five-point template."""
-    mesh = np.zeros((MESH_POINTS, 2))
+    mesh = np.zeros((POINTS, 2))
     mesh[_NUMBERS] = _MODEL[:, :2]
     a, b, x, y = fit_similarity(five_of_mesh(mesh), template5())
     turn = np.array([[a, -b], [b, a]])
@@ -55,6 +49,11 @@ def _rigid_template() -> F64:
 
 
 RIGID_TEMPLATE = _rigid_template()
+
+
+def is_mesh(points: F64 | None) -> TypeGuard[F64]:
+    """True for points of a mesh; others are of another detector, and not used as dense ones."""
+    return points is not None and len(points) == POINTS
 
 
 def fit_dense(points: F64) -> F64:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from faceswap_core.config_align import MaskSettings
-from faceswap_core.faces.dense import EYES, LIPS, MESH_POINTS, OVAL
+from faceswap_core.faces.dense import EYES, LIPS, OVAL, is_mesh
 from faceswap_core.faces.geometry import apply, invert, template5
 from faceswap_core.types import F32, F64, U8
 
@@ -61,7 +61,7 @@ def face_mask(points5: F64, dense: F64 | None, to_chip: F64, size: int, settings
         size: side of the chip in pixels.
         settings: hull, erosion of each side, feather.
     """
-    if settings.hull == "auto" and dense is not None and len(dense) == MESH_POINTS:
+    if settings.hull == "auto" and is_mesh(dense):
         polygon = dense[list(OVAL)]
     else:
         polygon = apply(to_chip, outline(apply(invert(to_chip), points5)))
@@ -78,7 +78,7 @@ def feature_map(points5: F64, dense: F64 | None, to_chip: F64, size: int) -> U8:
     unit = float(to_chip[0, 0])
     features = np.zeros((size, size, 3), np.uint8)
     for channel, outlines, spots in ((0, EYES, points5[:2] - [0, 0.1 * unit]), (1, (LIPS,), points5[3:].mean(0)[None])):
-        if dense is not None and len(dense) == MESH_POINTS:
+        if is_mesh(dense):
             features[..., channel] = _grown(filled([dense[list(part)] for part in outlines], size), unit)
         else:
             features[..., channel] = _spots(spots, _SPOT * unit, size)

@@ -12,7 +12,7 @@ import numpy as np
 from faceswap_core import layout, manifest
 from faceswap_core.config import AlignSettings
 from faceswap_core.errors import SettingsError
-from faceswap_core.faces.dense import MESH_POINTS, dense_pose, openness
+from faceswap_core.faces.dense import dense_pose, is_mesh, openness
 from faceswap_core.faces.geometry import apply, compose, head_pose, invert, similarity_matrix, template_to_chip
 from faceswap_core.faces.measures import measure, sharpness
 from faceswap_core.manifest import Row
@@ -103,7 +103,7 @@ def _similarity(face: Row, settings: AlignSettings) -> F64:
         return np.array(face["similarity"])
     if face["similarity_dense"] is None:
         raise SettingsError(
-            f"align.fit is 'dense', but frame {face['frame_index']} has no mesh of {MESH_POINTS} points: set it to "
+            f"align.fit is 'dense', but frame {face['frame_index']} has no mesh: set it to "
             "'five', or detect.backend to one that gives a mesh"
         )
     return np.array(face["similarity_dense"])
@@ -111,7 +111,7 @@ def _similarity(face: Row, settings: AlignSettings) -> F64:
 
 def _turned(points: F64, dense: F64 | None) -> Row:
     """How the head is turned and, where that is known, how far its eyes and mouth are open."""
-    if dense is None or len(dense) != MESH_POINTS:
+    if not is_mesh(dense):
         return dict(zip(("yaw", "pitch", "roll"), head_pose(points).tolist(), strict=True))
     eyes, mouth = openness(dense)
     return dict(zip(("yaw", "pitch", "roll"), dense_pose(dense).tolist(), strict=True)) | {

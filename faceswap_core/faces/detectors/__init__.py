@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from faceswap_core.config import DetectSettings
 from faceswap_core.faces.detectors.mtcnn import MtcnnDetector
 from faceswap_core.faces.detectors.record import Detector, Faces
 
-__all__ = ["DETECTORS", "Detector", "Faces", "MtcnnDetector"]
+__all__ = ["DETECTORS", "Detector", "Faces"]
 
-DETECTORS: dict[str, type[MtcnnDetector]] = {"mtcnn": MtcnnDetector}
+
+def _mtcnn(settings: DetectSettings) -> MtcnnDetector:
+    return MtcnnDetector(min_score=settings.min_score, min_face=settings.min_face, max_side=settings.max_side)
+
+
+DETECTORS: dict[str, Callable[[DetectSettings], Detector]] = {"mtcnn": _mtcnn}
+"""Each makes a new detector, and raises ModelMissingError where a file that it needs is absent or altered."""

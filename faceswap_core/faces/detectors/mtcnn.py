@@ -96,8 +96,8 @@ class MtcnnDetector:
             _network(name)
 
     @torch.no_grad()
-    def detect(self, image: U8) -> Faces:
-        """Find the faces of one frame (H, W, 3) RGB; best score first."""
+    def detect(self, image: U8, *, follows: bool = False) -> Faces:
+        """Find the faces of one frame (H, W, 3) RGB, whatever came before it; best score first."""
         if not image.size:
             return Faces(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, 5, 2), np.float32))
         scale = min(1.0, self.max_side / max(image.shape[:2]))

@@ -8,6 +8,7 @@ from hypothesis.extra.numpy import arrays
 from insightface.data import get_image
 from skimage import data
 
+from faceswap_core.config import DetectSettings
 from faceswap_core.faces.detectors import DETECTORS
 from faceswap_core.faces.detectors.mtcnn import suppress
 
@@ -33,7 +34,8 @@ def group():
 @pytest.mark.parametrize("backend", DETECTORS)
 class TestEveryDetector:
     def detector(self, backend, **settings):
-        return DETECTORS[backend](**{"min_face": 0.05, "max_side": 1280, **settings})
+        given = {"min_score": 0.9, "min_face": 0.05, "max_side": 1280, **settings}
+        return DETECTORS[backend](DetectSettings(backend=backend, **given))
 
     def test_finds_the_one_face_of_a_portrait(self, backend, portrait):
         faces = self.detector(backend).detect(portrait)
