@@ -26,7 +26,8 @@ def standardised(figures: F64) -> F64:
     middle = np.array([np.median(c[k]) if k.any() else 0.0 for c, k in zip(figures.T, known.T, strict=True)])
     filled = np.where(known, figures, middle)
     spread = filled.std(0)
-    return np.clip((filled - middle) / np.where(spread > 1e-9, spread, 1.0), -_EXTREME, _EXTREME)
+    result: F64 = np.clip((filled - middle) / np.where(spread > 1e-9, spread, 1.0), -_EXTREME, _EXTREME)
+    return result
 
 
 def expression(thumbnails: U8) -> F64:

@@ -136,7 +136,7 @@ def _light(luma: F64, axes: F64) -> F64:
     light: F64 = np.zeros(3)
     weighted = axes
     for _ in range(2):
-        light = np.linalg.solve(weighted.T @ axes + 1e-3 * np.eye(3), weighted.T @ luma)
+        light = np.asarray(np.linalg.solve(weighted.T @ axes + 1e-3 * np.eye(3), weighted.T @ luma), np.float64)
         missed = np.abs(luma - axes @ light)
         weighted = axes * (missed <= 1.5 * missed.mean() + 1)[:, None]
     return light

@@ -75,7 +75,8 @@ def _row(ref: FileRef, settings: AlignSettings) -> Row:
     side = min(image.shape[:2])
     top, left = (image.shape[0] - side) // 2, (image.shape[1] - side) // 2
     way = cv2.INTER_AREA if side > settings.size else cv2.INTER_CUBIC
-    chip = np.asarray(cv2.resize(image[top : top + side, left : left + side], (settings.size,) * 2, interpolation=way))
+    square = image[top : top + side, left : left + side]
+    chip = np.asarray(cv2.resize(square, (settings.size, settings.size), interpolation=way), np.uint8)
     scale = settings.size / side
     shift = (scale - 1) / 2
     return {

@@ -6,7 +6,7 @@ import os
 
 import typer
 
-from flows.cli import curate, demo, faces, models, recode, run
+from flows.cli import curate, demo, models, recode, run
 
 # read when numpy is first imported: small products gain nothing from threads, and waiting ones eat the encoder's time
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from faceswap_core.errors import FaceswapError
-from flows.cli.faces import group
+from flows.cli.faces import group as group
 from flows.cli.session import refused
 
 if TYPE_CHECKING:
