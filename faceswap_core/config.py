@@ -17,6 +17,8 @@ from faceswap_core.config_align import MaskSettings as MaskSettings
 from faceswap_core.config_branch import Branch
 from faceswap_core.config_encode import EncodeSettings as EncodeSettings
 from faceswap_core.config_output import OutputSettings as OutputSettings
+from faceswap_core.config_track import Pick, TrackId
+from faceswap_core.config_track import TrackSettings as TrackSettings
 from faceswap_core.config_training import TrainSettings as TrainSettings
 from faceswap_core.errors import SettingsError
 
@@ -32,17 +34,33 @@ class PlateSettings(Branch):
     """Video of the swap's ground truth, frame for frame (rendered actors only); judged against, never trained on."""
     plate_for_training: bool = True
     """Whether the plate's faces join the training set of its subject."""
+    tracks: tuple[TrackId, ...] = ()
+    """Tracks that are the subject, as numbered on the contact sheet; before the reference and ``pick``."""
+    pick: Pick = "auto"
+    """Which face is the subject where several are seen: ``largest``, ``left`` or ``right``; ``auto`` asks."""
 
 
 class SubjectSettings(Branch):
     """One person and the footage to learn from."""
 
     videos: tuple[Path, ...] = ()
-    """Videos in which this person is the largest face."""
+    """Videos in which this person is seen."""
     images: Path | None = None
     """Folder of aligned pictures (PNG, JPEG) to learn from, beside videos or in place of them."""
     consent: Path | None = None
     """Consent record of this person."""
+    reference: Path | None = None
+    """Picture of this person's face, by which it is found among others; for detectors that give embeddings."""
+    tracks: dict[Path, tuple[TrackId, ...]] = Field(default_factory=dict)
+    """By video: the tracks that are this person, as numbered on the contact sheet."""
+    pick: Pick = "auto"
+    """Which face it is where several are seen: ``largest``, ``left`` or ``right``; ``auto`` asks."""
+
+    @model_validator(mode="after")
+    def _tracks_are_of_videos(self) -> Self:
+        if others := [str(video) for video in self.tracks if video not in self.videos]:
+            raise ValueError(f"tracks are given for {others}, none of videos {[str(v) for v in self.videos]}")
+        return self
 
 
 class SwapTarget(Branch):
@@ -81,21 +99,6 @@ class DetectSettings(Branch):
     """Smallest face looked for, as a share of the frame's height."""
     max_side: int = Field(default=640, ge=64, le=8192)
     """Frames are reduced to this longer side, in pixels, before the search."""
-
-
-class TrackSettings(Branch):
-    """How detections become tracks."""
-
-    min_iou: float = Field(default=0.3, gt=0, le=1)
-    """Least overlap (intersection over union) of a face with itself one frame later."""
-    start_score: float = Field(default=0.9, ge=0, le=1)
-    """Score that a track must reach at least once; weaker faces may only continue it."""
-    max_gap: int = Field(default=5, ge=0, le=1000)
-    """Longest gap, in frames, filled by interpolation."""
-    cut_threshold: float = Field(default=0.12, gt=0, le=1)
-    """Mean absolute luma difference of two thumbnails, of 1, above which a shot ends."""
-    smooth_radius: int = Field(default=3, ge=0, le=60)
-    """Reach of the zero-phase filter of the points, in frames to each side; 0 switches it off."""
 
 
 class NormalizeSettings(Branch):
@@ -138,6 +141,9 @@ class RuntimeSettings(Branch):
     """Chunks worked on at once."""
     threads: int = Field(default=1, ge=1, le=256)
     """Torch threads of the training; at draft sizes one is as fast as two, and does not stall beside other work."""
+    ask_hours: float = Field(default=24.0, ge=0, le=720)
+    """How long a deployment's run waits in the flow UI for an answer to who is who; 0 never asks. A command does not
+    wait: it ends with 4 and says how to go on."""
 
 
 class JobSettings(Branch):
@@ -224,6 +230,8 @@ class JobSettings(Branch):
                     "videos": tuple(full(v) for v in subject.videos),
                     "images": full(subject.images) if subject.images else None,
                     "consent": full(subject.consent) if subject.consent else None,
+                    "reference": full(subject.reference) if subject.reference else None,
+                    "tracks": {full(video): ids for video, ids in subject.tracks.items()},
                 }
             )
             for name, subject in self.subjects.items()

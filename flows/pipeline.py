@@ -15,7 +15,7 @@ from flows.evaluate import evaluate
 from flows.faceset import Faceset, build_facesets, import_folders, record_sources
 from flows.outcome import judge, last_words
 from flows.preflight import check_job
-from flows.record import recorded
+from flows.record import Run, recorded
 from flows.report import Made, build_report, summary_markdown, write_report
 from flows.training import train
 from tasks import progress
@@ -39,7 +39,7 @@ def swap_video(job: JobSettings, force: bool = False) -> Json:
     check_job(job, force=force)
     tally = Tally()
     with recorded(job) as run, counting(tally), job_runner(str(job.workspace), job.runtime.workers):
-        made = _make(job, tally)
+        made = _make(job, run, tally)
         report = build_report(job, made)
         path = write_report(job, run, made, report)
         output = made.converted.output
@@ -50,8 +50,8 @@ def swap_video(job: JobSettings, force: bool = False) -> Json:
         return result
 
 
-def _make(job: JobSettings, tally: Tally) -> Made:
-    facesets = build_facesets(job, footage(job))
+def _make(job: JobSettings, run: Run, tally: Tally) -> Made:
+    facesets = build_facesets(job, footage(job), run)
     plate = facesets[job.plate.video]
     _refuse_without_face(job, plate)
     aligned = {path: faceset.aligned for path, faceset in facesets.items()} | import_folders(job, folders(job))

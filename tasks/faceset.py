@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from faceswap_core import layout
 from faceswap_core.config import AlignSettings, DecodeSettings, DetectSettings, MaskSettings, TrackSettings
-from faceswap_core.stages import align, decode, detect, import_images, masks, track
+from faceswap_core.config_track import Choice
+from faceswap_core.stages import align, contact_sheet, decode, detect, import_images, masks, track
 from faceswap_core.stages.decode import VideoPlan
 from faceswap_core.stages.detect import Detected
 from faceswap_core.storage import Workspace
@@ -44,16 +45,25 @@ def detect_faces(
     return detect.detect_faces(Workspace(workspace), video, frames, settings, truth, tell)
 
 
-@stage_task(layout.TRACKS, run_name="track-faces-{subject}")
+@stage_task(layout.TRACKS, 2, run_name="track-faces-{subject}")
 def track_faces(
     workspace: str,
     frames: list[ManifestRef],
     detections: Sequence[ManifestRef],
     subject: str,
     settings: TrackSettings,
+    choice: Choice,
 ) -> list[ManifestRef]:
-    """Follow the faces of a whole video."""
-    return track.track_faces(Workspace(workspace), frames, detections, subject, settings)
+    """Follow the faces of a whole video, and name the subject's."""
+    return track.track_faces(Workspace(workspace), frames, detections, subject, settings, choice)
+
+
+@stage_task(layout.SHEETS, run_name="contact-sheet-{name}")
+def draw_contact_sheet(
+    workspace: str, name: str, video: FileRef, frames: list[ManifestRef], tracks: list[ManifestRef]
+) -> FileRef:
+    """Draw the tracks of a video, for telling who is who."""
+    return contact_sheet.contact_sheet(Workspace(workspace), name, video, frames, tracks)
 
 
 @stage_task(layout.ALIGNED, 2, run_name="align-landmarks-{chunk_index:04d}")

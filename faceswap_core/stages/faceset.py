@@ -28,7 +28,7 @@ from faceswap_core.faces.sheet import contact_sheet
 from faceswap_core.schemas import ALIGNED, FIGURES, SELECTION
 from faceswap_core.stages.align import AlignedChunk
 from faceswap_core.stages.images import png, unpack
-from faceswap_core.stages.selection import FACE_KEY, current_selection, face_key, use_selection
+from faceswap_core.stages.selection import FACE_KEY, current_selection, face_key, ref_of, use_selection
 from faceswap_core.storage import Workspace, atomic_path
 from faceswap_core.types import U8, Bool, ManifestRef
 
@@ -171,7 +171,8 @@ class Faceset:
         if (left == 0).any():
             empty = sorted(left.index[left == 0])
             raise SettingsError(f"no face of {empty} would be left to train on: drop fewer; nothing was changed")
-        rows = self.table[[*FACE_KEY, "keep", "reason"]].to_dict("records")
+        names = [*FACE_KEY, "keep", "reason"]
+        rows = (dict(zip(names, row, strict=True)) for row in self.table[names].itertuples(index=False))
         ref = manifest.publish(self.workspace, layout.SELECTIONS, "selection", SELECTION, rows)
         use_selection(self.workspace, ref)
         return ref
@@ -229,7 +230,7 @@ def _recorded(workspace: Workspace) -> list[tuple[str, str, ManifestRef]]:
     try:
         subjects = json.loads(pointer.read_text())["subjects"]
         return [
-            (str(name), str(one["source"]), ManifestRef(**ref))
+            (str(name), str(one["source"]), ref_of(ref))
             for name, sources in subjects.items()
             for one in sources
             for ref in one["aligned"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Set
-from pathlib import Path
 from typing import TypeAlias
 
 from faceswap_core import layout, manifest
@@ -12,7 +11,7 @@ from faceswap_core.errors import ManifestError
 from faceswap_core.manifest import Row
 from faceswap_core.schemas import SELECTION
 from faceswap_core.storage import Workspace, atomic_path
-from faceswap_core.types import ManifestRef
+from faceswap_core.types import Json, ManifestRef
 
 FaceKey: TypeAlias = tuple[str, int, int]
 """Source video, frame_index, face_index: what a face is known by whatever its chip's size."""
@@ -41,25 +40,20 @@ def current_selection(workspace: Workspace) -> ManifestRef | None:
     pointer = workspace.path(_POINTER)
     if not pointer.is_file():
         return None
-    ref = read_ref(pointer)
+    try:
+        ref = ref_of(json.loads(pointer.read_text()))
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise ManifestError(f"{pointer} names no selection ({error!r}): choose again, or remove it") from error
     if not workspace.holds(ref["path"], ref["sha256"]):
         raise ManifestError(f"selection {ref['path']} is gone or was altered: choose again, or remove {pointer}")
     return ref
 
 
-def read_ref(pointer: Path) -> ManifestRef:
-    """The manifest that a small JSON file names.
-
-    Raises:
-        ManifestError: it names none.
-    """
-    try:
-        given = json.loads(pointer.read_text())
-        return ManifestRef(
-            path=str(given["path"]), sha256=str(given["sha256"]), rows=int(given["rows"]), schema=str(given["schema"])
-        )
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise ManifestError(f"{pointer} names no manifest ({error!r}): remove it") from error
+def ref_of(given: Json) -> ManifestRef:
+    """A reference as it stands in a JSON file; whatever else stands there is a KeyError or TypeError."""
+    return ManifestRef(
+        path=str(given["path"]), sha256=str(given["sha256"]), rows=int(given["rows"]), schema=str(given["schema"])
+    )
 
 
 def use_selection(workspace: Workspace, ref: ManifestRef | None) -> None:
