@@ -69,7 +69,7 @@ class _Work:
     aligning: list[PrefectFuture[ManifestRef]] = field(default_factory=list)
     masking: list[PrefectFuture[ManifestRef]] = field(default_factory=list)
     frames: list[ManifestRef] = field(default_factory=list)
-    found: list[ManifestRef] = field(default_factory=list)
+    found: list[Detected] = field(default_factory=list)
     tracks: list[ManifestRef] = field(default_factory=list)
 
 

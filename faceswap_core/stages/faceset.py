@@ -38,8 +38,9 @@ if TYPE_CHECKING:
 _POINTER = f"{layout.FACESETS}/current.json"
 _FIGURES = [name for name, _ in FIGURES]
 _READ = [*FACE_KEY, "track_id", "shot", "interpolated", "score", *_FIGURES, "hash", "thumbnail"]
-_LIGHT = ["exposure", "light_x", "light_y"]
-_POSE = ["yaw", "pitch"]
+_POSE = {"yaw": 5.0, "pitch": 5.0}
+_LIGHT = {"exposure": 0.03, "light_x": 0.05, "light_y": 0.05}
+"""Figures that a pose and a light are told by, with the spread below which they hardly differ."""
 _PASSED_OVER = "not among the best"
 COLUMNS = (
     *("subject", "source", "frame_index", "face_index", "track_id", "shot", "interpolated", "score"),
@@ -98,8 +99,8 @@ class Faceset:
         """One row a face.
 
         Columns: who and where (subject, source, video, frame_index, face_index, track_id, shot, interpolated, score),
-        the figures of ``schemas.FIGURES``, strangeness (how unlike the subject's other faces it looks, 1 at the
-        median), duplicate (looks like an earlier one of its subject), keep and reason.
+        the figures of ``schemas.FIGURES``, strangeness (how unlike the subject's other faces it looks, 0 to 1),
+        duplicate (looks like an earlier one of its subject), keep and reason.
         """
         return self.table.drop(columns=["hash", "thumbnail"])
 
@@ -216,8 +217,8 @@ class Faceset:
 
 def most_different(faces: pd.DataFrame, count: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """Numbers of the rows of one subject's faces that differ most in pose, light and expression."""
-    groups = [faces[_POSE].to_numpy(float), faces[_LIGHT].to_numpy(float), expression(_thumbnails(faces))]
-    features = np.concatenate([standardised(group) / np.sqrt(group.shape[1]) for group in groups], axis=1)
+    told = [standardised(faces[list(group)].to_numpy(float), list(group.values())) for group in (_POSE, _LIGHT)]
+    features = np.concatenate([g / np.sqrt(g.shape[1]) for g in told] + [expression(_thumbnails(faces))], axis=1)
     weight = quality(*(faces[name].to_numpy(float) for name in ("sharpness", "occlusion", "strangeness")))
     return spread_out(features, weight, count)
 
