@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 _POINTER = f"{layout.FACESETS}/current.json"
 _FIGURES = [name for name, _ in FIGURES]
 _READ = [*FACE_KEY, "track_id", "shot", "interpolated", "score", *_FIGURES, "hash", "thumbnail"]
+_WORTH = ("sharpness", "exposure", "occlusion", "strangeness")
 _POSE = {"yaw": 5.0, "pitch": 5.0}
 _LIGHT = {"exposure": 0.03, "light_x": 0.05, "light_y": 0.05}
 """Figures that a pose and a light are told by, with the spread below which they hardly differ."""
@@ -219,7 +220,10 @@ def most_different(faces: pd.DataFrame, count: int) -> np.ndarray[tuple[int], np
     """Numbers of the rows of one subject's faces that differ most in pose, light and expression."""
     told = [standardised(faces[list(group)].to_numpy(float), list(group.values())) for group in (_POSE, _LIGHT)]
     features = np.concatenate([g / np.sqrt(g.shape[1]) for g in told] + [expression(_thumbnails(faces))], axis=1)
-    weight = quality(*(faces[name].to_numpy(float) for name in ("sharpness", "occlusion", "strangeness")))
+    sharpness, exposure, *rest = (faces[name].to_numpy(float) for name in _WORTH)
+    weight = quality(
+        sharpness / np.maximum(exposure, 0.05) ** 2, *rest
+    )  # a dark face has less contrast, not less detail
     return spread_out(features, weight, count)
 
 
