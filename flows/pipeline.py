@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from prefect import flow
 
 from faceswap_core.config import JobSettings, names_checkpoint
 from faceswap_core.errors import NoFaceError
+from faceswap_core.stages.align import AlignedChunk
 from faceswap_core.stages.weights import finished_weights
 from faceswap_core.types import Json
 from flows.convert import convert
@@ -54,11 +56,10 @@ def _make(job: JobSettings, run: Run, tally: Tally) -> Made:
     facesets = build_facesets(job, footage(job), run)
     plate = facesets[job.plate.video]
     _refuse_without_face(job, plate)
-    aligned = {path: faceset.aligned for path, faceset in facesets.items()} | import_folders(job, folders(job))
+    aligned = sources(job, facesets)
     if names_checkpoint(job.train.model):
         trained, weights = None, finished_weights(Path(job.train.model))
     else:
-        record_sources(job, aligned)
         trained = train(job, aligned)
         weights = trained["weights"]
     converted = convert(job, plate, weights)
@@ -75,6 +76,14 @@ def footage(job: JobSettings) -> dict[Path, str]:
     if names_checkpoint(job.train.model):
         sides = [job.swap.to] if job.plate.truth else []  # the mean face of the drawn person is a baseline
     return {video: name for name in sides for video in job.training_videos(name)} | videos
+
+
+def sources(job: JobSettings, facesets: Mapping[Path, Faceset]) -> dict[Path, list[AlignedChunk]]:
+    """The aligned chunks of every video and folder; those to train on are written down for `faceswap faces`."""
+    aligned = {path: faceset.aligned for path, faceset in facesets.items()} | import_folders(job, folders(job))
+    if not names_checkpoint(job.train.model):
+        record_sources(job, aligned)
+    return aligned
 
 
 def folders(job: JobSettings) -> dict[Path, str]:
