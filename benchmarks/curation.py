@@ -1,7 +1,8 @@
 """How long it takes to choose the best 500 of 5,000 faces, and what measuring a face costs.
 
-`python -m benchmarks.curation`: writes 5,000 chips of 128 px (rendered actors, varied) into a new folder, then times
-opening the faceset and `best 500`, reading included; no video is there to be decoded. One JSON object a line.
+`python -m benchmarks.curation`: writes 5,000 chips of 128 px into a new folder (500 of a rendered actor in various
+light, their figures and thumbnails varied ten times), then times opening the faceset and `best 500`, reading included;
+no video is there to be decoded. One JSON object a line.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from faceswap_core import layout, manifest
 from faceswap_core.config import AlignSettings
 from faceswap_core.faces.geometry import compose, fit_similarity, invert, similarity_matrix, template5, template_to_chip
+from faceswap_core.manifest import Row
 from faceswap_core.schemas import ALIGNED
 from faceswap_core.stages.align import AlignedChunk, figures, warp_chip
 from faceswap_core.stages.detect import five_of_68
@@ -26,7 +28,7 @@ from faceswap_core.synth.identity import identity
 from faceswap_core.synth.performance import performance
 from faceswap_core.threads import cap_threads
 
-FACES, BEST, RENDERED = 5000, 500, 60
+FACES, BEST, DISTINCT, RENDERED = 5000, 500, 500, 25
 FLOOR_SECONDS = 5.0
 ALIGN = AlignSettings()
 
@@ -52,19 +54,26 @@ def _fill(workspace: Workspace) -> float:
     for frame in frames(identity(21), performance(RENDERED, seed=5, fps=5), width=240, height=200, face_px=150):
         to_frame = similarity_matrix(fit_similarity(template5(), five_of_68(frame.landmarks).astype(np.float64)))
         chips.append(warp_chip(frame.rgb, compose(to_chip, invert(to_frame)), ALIGN.size))
-    rng, rows, spent = np.random.default_rng(0), [], 0.0
-    for number in range(FACES):
-        gain, noise = rng.uniform(0.6, 1.2), rng.normal(0, 4, (ALIGN.size, ALIGN.size, 1))
-        chip = np.clip(chips[number % RENDERED] * gain + noise, 0, 255).astype(np.uint8)
+    rng, measured, spent = np.random.default_rng(0), [], 0.0
+    for number in range(DISTINCT):
+        chip = np.clip(chips[number % RENDERED] * rng.uniform(0.6, 1.2), 0, 255).astype(np.uint8)
         began = time.process_time()
-        measured = figures(chip, template5(), ALIGN)
+        found = figures(chip, template5(), ALIGN)
         spent += time.process_time() - began
-        place = {"frame_index": number, "face_index": 0, "track_id": 0, "shot": 0, "subject": "b", "score": 1.0}
-        turned = {"yaw": rng.normal(0, 25), "pitch": rng.normal(0, 10), "roll": 0.0, "size": 200.0}
-        rows.append(place | turned | measured | {"interpolated": False, "chip": pack(chip), "video": "0" * 64})
+        measured.append(found | {"chip": pack(chip)})
+    rows = [_varied(measured[number % DISTINCT], number, rng) for number in range(FACES)]
     ref = manifest.publish(workspace, layout.ALIGNED, "aligned-0000", ALIGNED, rows)
     record_faceset(workspace, {"b": {"b.mp4": [AlignedChunk(aligned=ref, masks=ref)]}})
-    return 1000 * spent / FACES
+    return 1000 * spent / DISTINCT
+
+
+def _varied(face: Row, number: int, rng: np.random.Generator) -> Row:
+    noise = rng.normal(0, 4, len(face["thumbnail"]))
+    thumbnail = np.clip(np.frombuffer(face["thumbnail"], np.uint8) + noise, 0, 255).astype(np.uint8).tobytes()
+    place = {"frame_index": number, "face_index": 0, "track_id": 0, "shot": 0, "subject": "b", "score": 1.0}
+    turned = {"yaw": rng.normal(0, 25), "pitch": rng.normal(0, 10), "roll": 0.0, "size": 200.0}
+    varied = {"thumbnail": thumbnail, "sharpness": face["sharpness"] * rng.uniform(0.5, 1), "video": "0" * 64}
+    return face | place | turned | varied | {"interpolated": False, "hash": int(rng.integers(2**63))}
 
 
 def _tell(stage: str, metric: str, value: float, unit: str, floor: float | None) -> None:
