@@ -3,7 +3,7 @@
 Each frame is searched on its own, as the first of a shot. Identities are drawn by
 ``numpy.random.default_rng(SEED)``; the colour of the skin is then set to each of six tones.
 
-    python -m benchmarks.detectors_synthetic [--backend NAME ...] [--set detect.KEY=VALUE ...] [--identities N]
+    python -m benchmarks.detectors_synthetic [--backend NAME ...] [--set KEY=VALUE ...] [--identities N]
 """
 
 from __future__ import annotations
@@ -85,7 +85,9 @@ def main() -> None:
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     given = dict(item.split("=", 1) for item in options.set)
-    detectors = {b: DETECTORS[b](DetectSettings.model_validate({**given, "backend": b})) for b in options.backend}
+    detectors = {
+        b: DETECTORS[b](DetectSettings.model_validate({**given, "backend": b}), "cpu") for b in options.backend
+    }
     print(json.dumps({"seed": SEED, "machine": platform.machine(), "load": os.getloadavg()[0]}), flush=True)
     rows = [
         (name, shown.tone, shown.yaw, *errors(detector, shown))

@@ -7,8 +7,9 @@ says how fast a job runs and on what, never what comes out beyond rounding, and 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -21,6 +22,7 @@ from faceswap_core.config_track import Pick, TrackId
 from faceswap_core.config_track import TrackSettings as TrackSettings
 from faceswap_core.config_training import TrainSettings as TrainSettings
 from faceswap_core.errors import SettingsError
+from faceswap_core.modelstore import names_folder
 
 
 class PlateSettings(Branch):
@@ -56,12 +58,6 @@ class SubjectSettings(Branch):
     pick: Pick = "auto"
     """Which face it is where several are seen: ``largest``, ``left`` or ``right``; ``auto`` asks."""
 
-    @model_validator(mode="after")
-    def _tracks_are_of_videos(self) -> Self:
-        if others := [str(video) for video in self.tracks if video not in self.videos]:
-            raise ValueError(f"tracks are given for {others}, none of videos {[str(v) for v in self.videos]}")
-        return self
-
 
 class SwapTarget(Branch):
     """Whose face is drawn."""
@@ -91,14 +87,27 @@ class DecodeSettings(Branch):
 class DetectSettings(Branch):
     """How faces are found."""
 
-    backend: Literal["mtcnn", "truth"] = "mtcnn"
-    """``mtcnn``: the built-in detector. ``truth``: exact points of a rendered actor's TRUTH manifest."""
+    paths: ClassVar[frozenset[str]] = frozenset({"pack", "model_file"})
+
+    backend: Literal["builtin", "mtcnn", "insightface", "yunet", "truth"] = "builtin"
+    """``builtin``: MTCNN finds faces, FaceMesh follows them. ``mtcnn``: it alone, frame by frame. ``insightface``:
+    SCRFD, 106 points and identities, from a pack. ``yunet``: YuNet in OpenCV. ``truth``: exact points of a rendered
+    actor's TRUTH manifest."""
+    pack: str = "buffalo_l"
+    """Of ``insightface``: the folder of its pack (with a slash), or the pack's name in the model store."""
+    model_file: Path | None = None
+    """Of ``yunet``: its ONNX file."""
     min_score: float = Field(default=0.5, ge=0, le=1)
     """Lowest score of a face that is kept; tracking drops tracks that never reach ``track.start_score``."""
     min_face: float = Field(default=0.1, gt=0, le=1)
     """Smallest face looked for, as a share of the frame's height."""
     max_side: int = Field(default=640, ge=64, le=8192)
     """Frames are reduced to this longer side, in pixels, before the search."""
+
+    def with_full_paths(self, full: Callable[[Path], Path]) -> DetectSettings:
+        """The same settings with every path put through ``full``."""
+        pack = str(full(Path(self.pack))) if names_folder(self.pack) else self.pack
+        return self.model_copy(update={"pack": pack, "model_file": full(self.model_file) if self.model_file else None})
 
 
 class NormalizeSettings(Branch):
@@ -224,18 +233,7 @@ class JobSettings(Branch):
             except RuntimeError as error:
                 raise SettingsError(f"path {path} names the home of an unknown user ({error}): correct it") from error
 
-        subjects = {
-            name: subject.model_copy(
-                update={
-                    "videos": tuple(full(v) for v in subject.videos),
-                    "images": full(subject.images) if subject.images else None,
-                    "consent": full(subject.consent) if subject.consent else None,
-                    "reference": full(subject.reference) if subject.reference else None,
-                    "tracks": {full(video): ids for video, ids in subject.tracks.items()},
-                }
-            )
-            for name, subject in self.subjects.items()
-        }
+        subjects = {name: _with_full_paths(name, subject, full) for name, subject in self.subjects.items()}
         train = self.train
         if names_checkpoint(train.model):
             train = train.model_copy(update={"model": str(full(Path(train.model)))})
@@ -253,6 +251,7 @@ class JobSettings(Branch):
                 ),
                 "subjects": subjects,
                 "train": train,
+                "detect": self.detect.with_full_paths(full),
             }
         )
 
@@ -260,3 +259,19 @@ class JobSettings(Branch):
 def names_checkpoint(model: str) -> bool:
     """True when ``train.model`` is the path of a finished checkpoint, not the name of a network."""
     return "/" in model or "\\" in model or model.startswith(".")
+
+
+def _with_full_paths(name: str, subject: SubjectSettings, full: Callable[[Path], Path]) -> SubjectSettings:
+    videos = tuple(full(v) for v in subject.videos)
+    tracks = {full(video): ids for video, ids in subject.tracks.items()}
+    if others := [str(video) for video in tracks if video not in videos]:
+        raise SettingsError(f"subjects.{name}.tracks names {others}: name videos of subjects.{name}.videos there")
+    return subject.model_copy(
+        update={
+            "videos": videos,
+            "tracks": tracks,
+            "images": full(subject.images) if subject.images else None,
+            "consent": full(subject.consent) if subject.consent else None,
+            "reference": full(subject.reference) if subject.reference else None,
+        }
+    )

@@ -87,7 +87,9 @@ def scan_settings(video: Path, backend: str | None, workspace: Path | None, over
         _set_value(data, f'detect.backend="{backend}"')
     data["video"] = video.expanduser().absolute()
     data["workspace"] = (workspace or Path(video.name + ".scan")).expanduser().absolute()
-    return parse(ScanSettings, data, source="scan")
+    settings = parse(ScanSettings, data, source="scan")
+    detect = settings.detect.with_full_paths(lambda path: path.expanduser().absolute())
+    return settings.model_copy(update={"detect": detect})
 
 
 def parse(settings: type[Settings], data: Json, *, source: str) -> Settings:

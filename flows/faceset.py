@@ -119,7 +119,7 @@ def _submit_decoding(job: JobSettings, work: _Work) -> None:
 def _submit_detection(job: JobSettings, work: _Work) -> None:
     truth = exact_truth(work.video) if job.detect.backend == "truth" else None
     for i, frames in enumerate(work.decoding):
-        arguments = (str(job.workspace), work.video, i, frames, job.detect, truth)
+        arguments = (str(job.workspace), work.video, i, frames, job.detect, truth, job.runtime)
         work.detecting.append(detect_faces.submit(*arguments, return_state=False))
 
 

@@ -9,6 +9,7 @@ from prefect import flow
 
 from faceswap_core.config import JobSettings, names_checkpoint
 from faceswap_core.errors import NoFaceError
+from faceswap_core.faces.detectors import fallback_note, installed
 from faceswap_core.stages.align import AlignedChunk
 from faceswap_core.stages.weights import finished_weights
 from faceswap_core.types import Json
@@ -39,10 +40,13 @@ def swap_video(job: JobSettings, force: bool = False) -> Json:
     """
     job = job.with_absolute_paths(Path.cwd())
     check_job(job, force=force)
+    asked = job.detect
+    job = job.model_copy(update={"detect": installed(asked)})
     tally = Tally()
     with recorded(job) as run, counting(tally), job_runner(str(job.workspace), job.runtime.workers):
         made = _make(job, run, tally)
         report = build_report(job, made)
+        report["faces"] |= fallback_note(asked, job.detect)
         path = write_report(job, run, made, report)
         output = made.converted.output
         result = last_words(run, output, report, path)

@@ -6,6 +6,8 @@ from prefect import flow
 
 from faceswap_core import layout
 from faceswap_core.config_scan import ScanSettings
+from faceswap_core.config_track import Choice
+from faceswap_core.faces.detectors import fallback_note, installed
 from faceswap_core.stages.decode import video_ref
 from faceswap_core.stages.report import source_damage
 from faceswap_core.stages.scan import scan_figures
@@ -22,7 +24,7 @@ from tasks.options import job_runner
 from tasks.tally import Tally, counting
 
 _SUBJECT = "face"
-"""Name of the largest face of each moment; nobody is to be swapped here."""
+"""Name of whoever is alone; nobody is to be swapped here."""
 
 
 @flow(name="scan-faces", flow_run_name="{settings.name}", persist_result=False)
@@ -36,9 +38,12 @@ def scan_video(settings: ScanSettings) -> Json:
         run, report, computed, cached and seconds of the run, and its figures (`stages.scan.scan_figures`).
     """
     check_scan(settings)
+    asked = settings.detect
+    settings = settings.model_copy(update={"detect": installed(asked)})
     tally = Tally()
     with recorded(settings) as run, counting(tally), job_runner(str(settings.workspace), settings.runtime.workers):
         report = _scanned(settings, tally)
+        report["faces"] |= fallback_note(asked, settings.detect)
         path = write_figures(run, report)
         result = {**last_words(run, None, report, path), **report["faces"]}
         progress.publish_result(result)
@@ -52,14 +57,14 @@ def _scanned(settings: ScanSettings, tally: Tally) -> Json:
         progress.expect(stage, plan["rows"])
     decoding = [decode_frames.submit(workspace, source, plan, i, settings.decode) for i in range(plan["chunks"])]
     detecting = [
-        detect_faces.submit(workspace, source, i, future, settings.detect, None, return_state=False)
+        detect_faces.submit(workspace, source, i, future, settings.detect, None, settings.runtime, return_state=False)
         for i, future in enumerate(decoding)
     ]
     frames = gather(decoding, lambda i, ref: progress.finished(layout.FRAMES, part_name(source, i), ref["rows"]))
     found = gather(
         detecting, lambda i, _: progress.finished(layout.DETECTIONS, part_name(source, i), frames[i]["rows"])
     )
-    (tracks,) = gather([track_faces.submit(workspace, frames, found, _SUBJECT, settings.track)])
+    (tracks,) = gather([track_faces.submit(workspace, frames, found, _SUBJECT, settings.track, Choice())])
     progress.finished(layout.TRACKS, part_name(source, 0), plan["rows"])
     store = Workspace(settings.workspace)
     return {

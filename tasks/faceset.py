@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from faceswap_core import layout
-from faceswap_core.config import AlignSettings, DecodeSettings, DetectSettings, MaskSettings, TrackSettings
+from faceswap_core.config import (
+    AlignSettings,
+    DecodeSettings,
+    DetectSettings,
+    MaskSettings,
+    RuntimeSettings,
+    TrackSettings,
+)
 from faceswap_core.config_track import Choice
 from faceswap_core.stages import align, contact_sheet, decode, detect, import_images, masks, track
 from faceswap_core.stages.decode import VideoPlan
@@ -31,7 +38,7 @@ def decode_frames(
     return decode.decode_frames(Workspace(workspace), video, plan, chunk_index, limits, tell)
 
 
-@stage_task(layout.DETECTIONS, run_name="detect-faces-{chunk_index:04d}", digests=detector_digests)
+@stage_task(layout.DETECTIONS, 2, run_name="detect-faces-{chunk_index:04d}", digests=detector_digests)
 def detect_faces(
     workspace: str,
     video: FileRef,
@@ -39,10 +46,11 @@ def detect_faces(
     frames: ManifestRef,
     settings: DetectSettings,
     truth: ManifestRef | None,
+    runtime: RuntimeSettings,
 ) -> Detected:
     """Find the faces of one chunk."""
     tell = progress.of(layout.DETECTIONS, part_name(video, chunk_index))
-    return detect.detect_faces(Workspace(workspace), video, frames, settings, truth, tell)
+    return detect.detect_faces(Workspace(workspace), video, frames, settings, truth, tell, runtime.device)
 
 
 @stage_task(layout.TRACKS, 2, run_name="track-faces-{subject}")

@@ -16,7 +16,7 @@ from faceswap_core.faces.choosing import MIN_TRACK_FRAMES
 from faceswap_core.schemas import FRAMES, TRACKS
 from faceswap_core.stages.align import warp_chip
 from faceswap_core.stages.decode import read_frames
-from faceswap_core.stages.images import png
+from faceswap_core.stages.images import png, unpack
 from faceswap_core.storage import Workspace
 from faceswap_core.threads import cap_threads
 from faceswap_core.types import F64, U8, FileRef, ManifestRef
@@ -84,7 +84,7 @@ def contact_sheet(
 
 def sheet_uri(workspace: Workspace, sheet: FileRef) -> str:
     """A sheet as a data URI of a JPEG, for the flow UI."""
-    image = cv2.imread(str(workspace.path(sheet["path"])))
+    image = cv2.cvtColor(unpack({"bytes": workspace.path(sheet["path"]).read_bytes()}), cv2.COLOR_RGB2BGR)
     _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 80])
     return f"data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode()}"
 

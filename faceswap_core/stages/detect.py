@@ -41,6 +41,7 @@ def detect_faces(
     settings: DetectSettings,
     truth: ManifestRef | None = None,
     progress: Progress = no_progress,
+    device: str = "auto",
 ) -> Detected:
     """Find the faces of one chunk; frames that the decoder had to patch up are left out.
 
@@ -53,6 +54,7 @@ def detect_faces(
         settings: thresholds and backend.
         truth: TRUTH of a rendered actor, read by the backend ``truth`` alone.
         progress: told frame by frame.
+        device: where networks run that can run on a GPU, as ``runtime.device`` has it.
     """
     chunk_index = json.loads(manifest.metadata(workspace, frames, FRAMES)["chunk"])["chunk_index"]
     name = layout.chunk_name("detections", chunk_index)
@@ -60,7 +62,7 @@ def detect_faces(
         ref = _publish(workspace, name, _exact(workspace, frames, truth, video))
         return Detected(**ref, backend="truth", cpu_seconds=0.0)
     cap_threads(1)
-    detector = _Timed(DETECTORS[settings.backend](settings))
+    detector = _Timed(DETECTORS[settings.backend](settings, device))
     ref = _publish(workspace, name, _detected(workspace, video, frames, detector, progress))
     return Detected(**ref, backend=detector.name, cpu_seconds=round(detector.cpu_seconds, 6))
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-import numpy as np
-
 from faceswap_core import manifest
-from faceswap_core.faces.tracking import jitter
 from faceswap_core.manifest import Row
 from faceswap_core.schemas import TRACKS
 from faceswap_core.stages.detect import Detected
+from faceswap_core.stages.report import mean_jitter
 from faceswap_core.storage import Workspace
 from faceswap_core.types import Json, ManifestRef
 
@@ -32,7 +30,7 @@ def scan_figures(
     Returns:
         ``frames`` decoded; ``found``, those in which a face was detected and kept as part of a track;
         ``faces_per_frame`` on average; ``tracks``; ``jitter_before`` and ``jitter_after`` smoothing
-        (`faces.tracking.jitter`, tracks counted by their length, null without a track of three frames);
+        (`faces.steadying.jitter`, tracks counted by their length, null without three frames in a row);
         ``ms_per_frame``, processor time of the detector alone; ``backend``.
     """
     by_track: dict[int, list[Row]] = defaultdict(list)
@@ -47,16 +45,8 @@ def scan_figures(
         "found": len(set(seen)),
         "faces_per_frame": round(len(seen) / total, 4) if total else 0.0,
         "tracks": len(by_track),
-        "jitter_before": _mean_jitter(list(by_track.values()), "points5_raw"),
-        "jitter_after": _mean_jitter(list(by_track.values()), "points5"),
+        "jitter_before": mean_jitter(list(by_track.values()), "points5_raw"),
+        "jitter_after": mean_jitter(list(by_track.values()), "points5"),
         "ms_per_frame": round(1000 * cpu_seconds / total, 3) if total else None,
         "backend": ", ".join(sorted({ref["backend"] for ref in detections})),
     }
-
-
-def _mean_jitter(tracks: Sequence[Sequence[Row]], column: str) -> float | None:
-    long_enough = [rows for rows in tracks if len(rows) >= 3]
-    if not long_enough:
-        return None
-    values = [jitter(np.array([row[column] for row in rows]).reshape(-1, 5, 2)) for rows in long_enough]
-    return float(np.average(values, weights=[len(rows) for rows in long_enough]))

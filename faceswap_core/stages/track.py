@@ -9,6 +9,7 @@ import numpy as np
 
 from faceswap_core import layout, manifest
 from faceswap_core.config_track import Choice, TrackSettings
+from faceswap_core.errors import ManifestError
 from faceswap_core.faces.choosing import choose
 from faceswap_core.faces.steadying import Steadied, steady
 from faceswap_core.faces.tracking import Detection, Likeness, Track, fill, link, rejoin, shots_from_scores
@@ -44,6 +45,7 @@ def track_faces(
 
     Raises:
         SettingsError: the choice names tracks that do not exist, or cannot be compared with what was detected.
+        ManifestError: the detections come from more than one backend.
     """
     shots = shots_from_scores(cut_scores(workspace, frames), settings.cut_threshold)
     tracks = follow(_stream(workspace, detections), shots, settings)
@@ -99,8 +101,16 @@ def cut_scores(workspace: Workspace, frames: Sequence[ManifestRef]) -> F64:
 
 
 def _stream(workspace: Workspace, detections: Sequence[ManifestRef]) -> Iterator[Detection]:
+    """All detections, which must be of one backend: each puts its points elsewhere on a face."""
+    backend = None
     for ref in detections:
         for row in manifest.stream(workspace, ref, DETECTIONS, _COLUMNS):
+            backend = backend or row["backend"]
+            if row["backend"] != backend:
+                raise ManifestError(
+                    f"{ref['path']} holds faces found by {row['backend']!r} beside those found by {backend!r}: "
+                    "detectors cannot be mixed; remove it and run the same command again"
+                )
             yield Detection(
                 frame_index=row["frame_index"],
                 face_index=row["face_index"],
@@ -111,7 +121,7 @@ def _stream(workspace: Workspace, detections: Sequence[ManifestRef]) -> Iterator
             )
 
 
-_COLUMNS = ["frame_index", "face_index", "box_xyxy", "score", "points5", "embedding"]
+_COLUMNS = ["frame_index", "face_index", "box_xyxy", "score", "points5", "embedding", "backend"]
 
 
 def _rows_by_frame(

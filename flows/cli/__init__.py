@@ -21,10 +21,10 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("run")(run.run)
 app.command("recode")(recode.recode)
-app.command("up")(up.up)
-app.add_typer(runs.app, name="runs")
 app.add_typer(curate.group, name="faces")  # with `scan` of `faces`
 app.add_typer(models.group, name="models")
+app.command("up")(up.up)
+app.add_typer(runs.app, name="runs")
 
 
 @app.callback()

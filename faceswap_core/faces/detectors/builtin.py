@@ -84,7 +84,7 @@ class BuiltinDetector:
         self._frames_since_search = 0
 
     def detect(self, image: U8, *, follows: bool = False) -> Faces:
-        """Find the faces of one frame (H, W, 3) RGB; those seen before come first, then by score."""
+        """Find the faces of one frame (H, W, 3) RGB; best score first."""
         followed = self._follow(image) if follows else []
         lost = len(followed) < len(self._faces) if follows else True
         self._frames_since_search += 1
@@ -170,6 +170,7 @@ def _distinct(faces: list[_Face]) -> list[_Face]:
 
 
 def _as_faces(faces: list[_Face]) -> Faces:
+    faces = sorted(faces, key=lambda face: -min(face.score, face.presence))
     meshes = np.array([face.mesh for face in faces], np.float64).reshape(-1, POINTS, 2)
     return Faces(
         boxes_xyxy=np.array([face.box_xyxy for face in faces], np.float32).reshape(-1, 4),

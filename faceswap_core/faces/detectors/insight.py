@@ -5,6 +5,8 @@ Sources: SCRFD (Guo et al. 2021) finds the faces, ArcFace (Deng et al. 2019) tel
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 
@@ -63,25 +65,28 @@ class InsightDetector:
             boxes_xyxy=found[:, :4].astype(np.float32),
             scores=found[:, 4].astype(np.float32),
             points5=points.astype(np.float32),
-            points_dense=self._dense(bgr, found) if self._landmarks else None,
-            embeddings=self._identities(bgr, points) if self._recognition else None,
+            points_dense=dense_points(self._landmarks, bgr, found) if self._landmarks else None,
+            embeddings=identities(self._recognition, bgr, points) if self._recognition else None,
         )
 
-    def _dense(self, bgr: U8, found: F32) -> F32:
-        """Points (N, 106, 2) inside the boxes."""
-        from insightface.app.common import Face
 
-        points = [self._landmarks.get(bgr, Face(bbox=box)) for box in found[:, :4]]
-        return np.array(points, np.float32).reshape(-1, LANDMARKS, 2)
+def dense_points(network: Any, bgr: U8, found: F32) -> F32:
+    """Points (N, 106, 2) inside boxes (N, 4 or more), in px."""
+    from insightface.app.common import Face
 
-    def _identities(self, bgr: U8, points: F32) -> F32:
-        """Unit vectors (N, E) of faces by their points (N, 5, 2); one after the other, as batches round otherwise."""
-        side = self._recognition.input_size[0]
-        vectors = np.zeros((len(points), int(self._recognition.output_shape[-1])), np.float32)
-        for vector, five in zip(vectors, points, strict=True):
-            matrix = similarity_matrix(fit_similarity(five.astype(np.float64), arcface_template(side)))
-            vector[:] = self._recognition.get_feat(cv2.warpAffine(bgr, matrix, (side, side))).ravel()
-        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    points = [network.get(bgr, Face(bbox=box)) for box in found[:, :4]]
+    return np.array(points, np.float32).reshape(-1, LANDMARKS, 2)
+
+
+def identities(network: Any, bgr: U8, points: F32) -> F32:
+    """Unit vectors (N, E) of the faces with five points (N, 5, 2); one after the other, as batches round otherwise."""
+    side = int(network.input_size[0])
+    vectors = np.zeros((len(points), int(network.output_shape[-1])), np.float32)
+    for vector, five in zip(vectors, points, strict=True):
+        matrix = similarity_matrix(fit_similarity(five.astype(np.float64), arcface_template(side)))
+        vector[:] = network.get_feat(cv2.warpAffine(bgr, matrix, (side, side))).ravel()
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(lengths, 1e-12), np.float32)
 
 
 def arcface_template(side: int) -> F64:
@@ -89,6 +94,7 @@ def arcface_template(side: int) -> F64:
 
     Source: the alignment of the InsightFace library: crops of 128 px are those of 112 with 8 px more to each side.
     """
-    if side % 112 == 0:
-        return ARCFACE_112 * (side / 112)
-    return (ARCFACE_112 + np.array([8.0, 0.0])) * (side / 128)
+    template: F64 = ARCFACE_112 * (side / 112)
+    if side % 112:
+        template = (ARCFACE_112 + np.array([8.0, 0.0])) * (side / 128)
+    return template

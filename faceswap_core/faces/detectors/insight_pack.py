@@ -7,6 +7,7 @@ late: the library takes about a second.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -51,8 +52,9 @@ def providers_for(device: str) -> list[str]:
     Raises:
         EnvironmentFault: ``cuda`` is asked for, and this ONNX Runtime or machine has none.
     """
-    import onnxruntime
     import torch
+
+    onnxruntime = _onnxruntime()
 
     usable = "CUDAExecutionProvider" in onnxruntime.get_available_providers() and torch.cuda.is_available()
     if device == "cuda" and not usable:
@@ -63,6 +65,14 @@ def providers_for(device: str) -> list[str]:
     if device == "cpu" or not usable:
         return ["CPUExecutionProvider"]
     return ["CUDAExecutionProvider", "CPUExecutionProvider"]
+
+
+def _onnxruntime() -> Any:
+    """ONNX Runtime, told at its first import to send nothing home."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime
+
+    return onnxruntime
 
 
 def _task_of(path: Path) -> Task | None:
@@ -95,10 +105,10 @@ def _shape(value: Any) -> list[int]:
 
 def _opened(path: Path, providers: list[str]) -> Any:
     """The library's object for one file, on one thread."""
-    import onnxruntime
     from insightface.model_zoo import get_model
-    from onnxruntime.capi import onnxruntime_pybind11_state as faults
 
+    onnxruntime = _onnxruntime()
+    faults = onnxruntime.capi.onnxruntime_pybind11_state
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from faceswap_core.types import F32, U8
 
 
@@ -26,6 +28,11 @@ class Faces:
     def __len__(self) -> int:
         """Count the faces."""
         return len(self.scores)
+
+
+def no_faces() -> Faces:
+    """A frame without a face."""
+    return Faces(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, 5, 2), np.float32))
 
 
 class Detector(Protocol):

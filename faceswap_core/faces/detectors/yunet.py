@@ -36,12 +36,9 @@ class YunetDetector:
             max_side: longer side, in pixels, to which a larger frame is reduced for the search.
 
         Raises:
-            ModelMissingError: the file is missing, or OpenCV cannot load it as YuNet.
+            ModelMissingError: OpenCV cannot load the file as YuNet.
         """
-        if not model_file.is_file():
-            raise ModelMissingError(
-                f"detect.model_file {model_file} does not exist: give the path of YuNet's ONNX file"
-            )
+        heard = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # it warns of an option not given
         try:
             self._network = cv2.FaceDetectorYN.create(
                 str(model_file), "", (32, 32), score_threshold=min_score, nms_threshold=_OVERLAP, top_k=_CANDIDATES
@@ -52,6 +49,8 @@ class YunetDetector:
                 f"detect.model_file {model_file} cannot be loaded as YuNet ({error.err}): it is damaged or another "
                 "network; fetch it again"
             ) from error
+        finally:
+            cv2.utils.logging.setLogLevel(heard)
         self._min_face, self._max_side = min_face, max_side
 
     def detect(self, image: U8, *, follows: bool = False) -> Faces:

@@ -16,8 +16,8 @@ def track_of(frames, side, track_id, x=100.0, shot=0, embedding=None):
     return fill(group, track_id=track_id, shot=shot, max_gap=5)
 
 
-def chosen(tracks, frames=10, shots=None, **choice):
-    return choose(tracks, np.zeros(frames, int) if shots is None else np.array(shots), Choice(**choice), 0.35)
+def chosen(found, /, frames=10, shots=None, **choice):
+    return choose(found, np.zeros(frames, int) if shots is None else np.array(shots), Choice(**choice), 0.35)
 
 
 class TestAutomatic:

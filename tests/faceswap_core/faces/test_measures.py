@@ -131,7 +131,7 @@ class TestMesh:
 
     def test_fit_lays_the_template_on_a_frontal_face(self):
         similarity = dense.fit_dense(self.seen(0, 0, 20))
-        assert np.degrees(np.arctan2(similarity[1], similarity[0])) == pytest.approx(20, abs=0.5)  # the template's eyes slope
+        assert np.degrees(np.arctan2(similarity[1], similarity[0])) == pytest.approx(20, abs=0.5)  # its eyes slope
         from faceswap_core.faces.geometry import similarity_matrix
 
         there = apply(similarity_matrix(similarity), dense.RIGID_TEMPLATE)

@@ -113,15 +113,22 @@ class TestSteady:
 
     def test_a_full_turn_has_no_seam(self):
         angles = np.linspace(2.5, 4.5, 40)  # past pi, where an angle jumps
-        points = np.array([template5() @ np.array([[np.cos(a), np.sin(a)], [-np.sin(a), np.cos(a)]]) * 40 for a in angles])
-        assert np.abs(fitted(steady(track(points), points_radius=3, similarity_radius=5).similarities) - points).max() < 0.05
+        points = np.array(
+            [template5() @ np.array([[np.cos(a), np.sin(a)], [-np.sin(a), np.cos(a)]]) * 40 for a in angles]
+        )
+        assert (
+            np.abs(fitted(steady(track(points), points_radius=3, similarity_radius=5).similarities) - points).max()
+            < 0.05
+        )
 
     def test_interpolated_and_unsure_faces_hardly_count(self):
         points = np.repeat(template5()[None] * 40 + 100, 31, 0)
         wrong = points.copy()
         wrong[15] += 8
         sure = steady(track(wrong), points_radius=4, similarity_radius=4)
-        unsure = steady(track(wrong, scores=[0.05 if i == 15 else 1 for i in range(31)]), points_radius=4, similarity_radius=4)
+        unsure = steady(
+            track(wrong, scores=[0.05 if i == 15 else 1 for i in range(31)]), points_radius=4, similarity_radius=4
+        )
         filled = steady(track(wrong, interpolated=[i == 15 for i in range(31)]), points_radius=4, similarity_radius=4)
         errors = [np.abs(s.points5 - points).max() for s in (sure, unsure, filled)]
         assert errors == sorted(errors, reverse=True)

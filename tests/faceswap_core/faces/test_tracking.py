@@ -106,7 +106,9 @@ class TestLink:
         assert len(linked(pair, one_shot(2), min_iou=0.34)) == 2
 
     def test_two_faces_that_pass_through_each_other_keep_their_ways(self):
-        detections = [f for i in range(21) for f in (face(i, x=100 + 10 * i, index=0), face(i, x=300 - 10 * i, index=1))]
+        detections = [
+            f for i in range(21) for f in (face(i, x=100 + 10 * i, index=0), face(i, x=300 - 10 * i, index=1))
+        ]
         groups = linked(detections, one_shot(21))
         assert [[d.face_index for d in group] for group in groups] == [[0] * 21, [1] * 21]
 
@@ -218,7 +220,9 @@ class TestRejoin:
 
     @given(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 8), st.floats(0, 200)), max_size=8))
     def test_every_face_stays_in_one_group_and_no_group_has_two_faces_in_a_frame(self, spans):
-        groups = [[face(i, x=x, index=n) for i in range(first, first + count)] for n, (first, count, x) in enumerate(spans)]
+        groups = [
+            [face(i, x=x, index=n) for i in range(first, first + count)] for n, (first, count, x) in enumerate(spans)
+        ]
         joined = rejoined(groups, np.arange(50) // 25)
         assert sorted(id(d) for g in joined for d in g) == sorted(id(d) for g in groups for d in g)
         for group in joined:
