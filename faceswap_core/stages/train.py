@@ -214,10 +214,7 @@ def _sampler(
 def _split(
     workspace: Workspace, chunks: Sequence[AlignedChunk], share: float, dropped: Set[FaceKey] = frozenset()
 ) -> tuple[U8, U8]:
-    """Chips (N, S, S, 6) for training and the last ``share`` of every video, held out.
-
-    Interpolated and dropped faces are left out.
-    """
+    """Chips (N, S, S, 6) to train on and the last ``share`` of every video, held out; none interpolated or dropped."""
     by_video: dict[str, list[U8]] = {}
     for chunk in chunks:
         for video, chip in _read_chips(workspace, chunk, dropped):
