@@ -37,6 +37,7 @@ bench: install
 	$(BIN)/python -m benchmarks.video_recode
 	$(BIN)/python -m benchmarks.detectors_synthetic
 	$(BIN)/python -m benchmarks.swap_error
+	$(BIN)/python -m benchmarks.curation
 
 clean:
 	rm -rf .venv build demo *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

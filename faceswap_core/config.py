@@ -13,6 +13,8 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from faceswap_core.config_align import AlignSettings as AlignSettings
+from faceswap_core.config_align import MaskSettings as MaskSettings
 from faceswap_core.config_branch import Branch
 from faceswap_core.config_encode import EncodeSettings as EncodeSettings
 from faceswap_core.config_output import OutputSettings as OutputSettings
@@ -45,6 +47,8 @@ class SubjectSettings(Branch):
 
     videos: tuple[Path, ...] = ()
     """Videos in which this person is seen."""
+    images: Path | None = None
+    """Folder of aligned pictures (PNG, JPEG) to learn from, beside videos or in place of them."""
     consent: Path | None = None
     """Consent record of this person."""
     reference: Path | None = None
@@ -62,6 +66,9 @@ class SwapTarget(Branch):
     """Name of the subject whose face replaces that of the plate."""
     batch: int = Field(default=16, ge=1, le=512)
     """Faces per pass of the network."""
+    occlusion: float = Field(default=0.0, ge=0, le=1)
+    """Difference, of 1, by which the network misses what it sees of the plate's own face and above which that is taken
+    for something before the face, such as a hand, and left as it is; 0 swaps it all."""
 
 
 class DecodeSettings(Branch):
@@ -101,17 +108,6 @@ class DetectSettings(Branch):
         """The same settings with every path put through ``full``."""
         pack = str(full(Path(self.pack))) if names_folder(self.pack) else self.pack
         return self.model_copy(update={"pack": pack, "model_file": full(self.model_file) if self.model_file else None})
-
-
-class AlignSettings(Branch):
-    """How faces are cut out."""
-
-    size: int = Field(default=128, ge=64, le=2048, multiple_of=8)
-    """Side of a chip in pixels."""
-    eye_distance: float = Field(default=0.40, gt=0.1, lt=0.9)
-    """Distance of the eyes' centres as a share of the network's view (the chip's inner square)."""
-    coverage: float = Field(default=0.625, gt=0.2, le=1)
-    """Side of the network's view as a share of the chip's side; the rest is margin for augmentation."""
 
 
 class NormalizeSettings(Branch):
@@ -184,6 +180,8 @@ class JobSettings(Branch):
     """How detections become tracks."""
     align: AlignSettings = AlignSettings()
     """How faces are cut out."""
+    masks: MaskSettings = MaskSettings()
+    """Which part of a face is swapped."""
     normalize: NormalizeSettings = NormalizeSettings()
     """How colours are matched."""
     train: TrainSettings = TrainSettings()
@@ -220,6 +218,11 @@ class JobSettings(Branch):
         """Videos whose faces train the decoder of ``subject``, the plate included where it is meant to be."""
         plate = (self.plate.video,) if subject == self.plate.subject and self.plate.plate_for_training else ()
         return tuple(dict.fromkeys((*self.subjects[subject].videos, *plate)))
+
+    def training_sources(self, subject: str) -> tuple[Path, ...]:
+        """Its videos for training, then its folder of images where it has one."""
+        images = self.subjects[subject].images
+        return (*self.training_videos(subject), *((images,) if images else ()))
 
     def with_absolute_paths(self, folder: Path) -> JobSettings:
         """The same job with every path made absolute from ``folder``."""
@@ -267,6 +270,7 @@ def _with_full_paths(name: str, subject: SubjectSettings, full: Callable[[Path],
         update={
             "videos": videos,
             "tracks": tracks,
+            "images": full(subject.images) if subject.images else None,
             "consent": full(subject.consent) if subject.consent else None,
             "reference": full(subject.reference) if subject.reference else None,
         }

@@ -11,6 +11,7 @@ import pyarrow as pa
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 _XYXY = pa.list_(pa.float32(), 4)
 _POINTS5 = pa.list_(pa.float32(), 10)
+_DENSE = pa.list_(pa.float32())
 _MATRIX = pa.list_(pa.float64(), 6)
 _RGB = pa.list_(pa.float64(), 3)
 
@@ -80,7 +81,7 @@ DETECTIONS = _schema(
         ("box_xyxy", _XYXY),
         ("score", pa.float32()),
         ("points5", _POINTS5),  # eye, eye, nose, mouth corner, mouth corner; left of the image first
-        ("points_dense", pa.list_(pa.float32())),
+        ("points_dense", _DENSE),
         ("embedding", pa.list_(pa.float32())),
         ("backend", pa.string()),
     ],
@@ -89,7 +90,7 @@ DETECTIONS = _schema(
 
 TRACKS = _schema(
     "tracks",
-    1,
+    2,
     [
         *_FACE,
         ("track_id", pa.int32()),
@@ -99,15 +100,36 @@ TRACKS = _schema(
         ("score", pa.float32()),
         ("points5", _POINTS5),  # smoothed
         ("points5_raw", _POINTS5),  # as detected or interpolated
+        ("points_dense", _DENSE),  # smoothed as the five are; null where the detector has none, or interpolated
         ("similarity", pa.list_(pa.float64(), 4)),  # a, b, x, y: unit square of the template -> frame px
+        ("similarity_dense", pa.list_(pa.float64(), 4)),  # the same by the mesh's rigid points; null without a mesh
         ("interpolated", pa.bool_()),
     ],
 )
 """The faces of one chunk as parts of tracks."""
 
+FIGURES = [
+    ("size", pa.float32()),  # of the face in the frame: root of its box's area, px; of an image: its shorter side
+    ("sharpness", pa.float32()),  # variance of the Laplacian of the view's luma
+    ("yaw", pa.float32()),  # degrees; positive: the face looks to the image's right
+    ("pitch", pa.float32()),  # positive: it looks up
+    ("roll", pa.float32()),  # positive: clockwise
+    ("exposure", pa.float32()),  # mean luma of the face, 0..1
+    ("clipped", pa.float32()),  # share of the face that is black or white
+    (
+        "light_x",
+        pa.float32(),
+    ),  # slope of luma over half the face as a share of its mean; positive: lit from the right
+    ("light_y", pa.float32()),  # positive: lit from below
+    ("occlusion", pa.float32()),  # share of the face whose colour is not its own skin's
+    ("eyes_open", pa.float32()),  # height by width; null without dense points
+    ("mouth_open", pa.float32()),
+]
+"""What is measured of every face, for curation."""
+
 ALIGNED = _schema(
     "aligned",
-    1,
+    2,
     [
         *_FACE,
         ("track_id", pa.int32()),
@@ -117,18 +139,29 @@ ALIGNED = _schema(
         ("score", pa.float32()),
         ("matrix", _MATRIX),  # frame px -> chip px
         ("chip", _IMAGE),
-        ("sharpness", pa.float32()),  # variance of the Laplacian of the chip's luma
-        ("pose", pa.list_(pa.float32(), 3)),  # yaw, pitch, roll in degrees, from five points
+        ("points5", _POINTS5),  # in the chip; null for an image that was given aligned
+        ("points_dense", _DENSE),  # in the chip; null where the detector has none
+        *FIGURES,
+        ("hash", pa.uint64()),  # perceptual: near-duplicates differ in few bits
+        ("thumbnail", pa.binary()),  # 24x24 luma of the face, row by row
+        ("video", pa.string()),  # sha256 of the source video, or of the images' digests
+    ],
+)
+"""The chips of one chunk, or of one folder of images (frame_index: their order by name)."""
+
+MASKS = _schema(
+    "masks",
+    2,
+    [
+        *_FACE,
+        ("mask", _IMAGE),  # what is swapped
+        ("features", _IMAGE),  # for the weight of the losses: red eyes and brows, green the mouth
         ("color_sum", _RGB),  # under the mask
         ("color_square_sum", _RGB),
         ("color_weight", pa.float64()),  # sum of the mask
-        ("video", pa.string()),  # sha256 of the source video
     ],
 )
-"""The chips of one chunk."""
-
-MASKS = _schema("masks", 1, [*_FACE, ("mask", _IMAGE)])
-"""The face masks of one chunk, in chip px, 0..255."""
+"""The face masks of one chunk, in chip px, 0..255, row by row beside ALIGNED."""
 
 COLOR_STATS = _schema(
     "color-stats",
@@ -148,7 +181,7 @@ COLOR_STATS = _schema(
 """Colours of both sides under the face masks, and what brings them together."""
 
 SELECTION = _schema("selection", 1, [*_FACE, ("video", pa.string()), ("keep", pa.bool_()), ("reason", pa.string())])
-"""Which faces a user keeps."""
+"""Which faces a user keeps for training; faces that are not named are kept."""
 
 TRAIN_LOG = _schema(
     "train-log",

@@ -108,7 +108,7 @@ def _swap(job: JobSettings, plate: Faceset, chunk_index: int, weights: FileRef) 
     aligned = plate.aligned[chunk_index]["aligned"]
     direction = (job.plate.subject, job.swap.to)
     swapped = swap_frames(
-        str(job.workspace), chunk_index, aligned, weights, direction, job.align, job.swap.batch, job.runtime
+        str(job.workspace), chunk_index, aligned, weights, direction, job.align, job.swap, job.runtime
     )
     progress.finished(layout.SWAPPED, str(chunk_index), aligned["rows"], "faces")
     return swapped

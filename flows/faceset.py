@@ -16,6 +16,8 @@ from faceswap_core.errors import SettingsError
 from faceswap_core.stages.align import AlignedChunk
 from faceswap_core.stages.decode import VideoPlan, video_ref
 from faceswap_core.stages.detect import Detected
+from faceswap_core.stages.faceset import record_faceset
+from faceswap_core.stages.import_images import image_refs
 from faceswap_core.stages.track import undecided
 from faceswap_core.storage import Workspace, file_ref
 from faceswap_core.types import FileRef, ManifestRef
@@ -29,6 +31,8 @@ from tasks.faceset import (
     detect_faces,
     draw_contact_sheet,
     embed_reference,
+    import_aligned,
+    make_masks,
     part_name,
     plan_video,
     track_faces,
@@ -63,7 +67,8 @@ class _Work:
     plan: VideoPlan
     decoding: list[PrefectFuture[ManifestRef]] = field(default_factory=list)
     detecting: list[PrefectFuture[Detected]] = field(default_factory=list)
-    aligning: list[PrefectFuture[AlignedChunk]] = field(default_factory=list)
+    aligning: list[PrefectFuture[ManifestRef]] = field(default_factory=list)
+    masking: list[PrefectFuture[ManifestRef]] = field(default_factory=list)
     frames: list[ManifestRef] = field(default_factory=list)
     found: list[Detected] = field(default_factory=list)
     tracks: list[ManifestRef] = field(default_factory=list)
@@ -179,17 +184,49 @@ def _ask(job: JobSettings, path: Path, work: _Work, why: str) -> Question:
 
 
 def _submit_alignment(job: JobSettings, work: _Work) -> None:
+    workspace = str(job.workspace)
     for i, (frames, tracks) in enumerate(zip(work.frames, work.tracks, strict=True)):
-        work.aligning.append(align_landmarks.submit(str(job.workspace), work.video, i, frames, tracks, job.align))
+        work.aligning.append(align_landmarks.submit(workspace, work.video, i, frames, tracks, job.align))
+    for i, aligning in enumerate(work.aligning):
+        work.masking.append(make_masks.submit(workspace, i, aligning, job.align, job.masks, return_state=False))
 
 
 def _collected(work: _Work) -> Faceset:
-    def aligned(i: int, _: AlignedChunk) -> None:
+    def told(i: int, _: ManifestRef) -> None:
         progress.finished(layout.ALIGNED, part_name(work.video, i), work.frames[i]["rows"])
 
-    return Faceset(work.video, work.frames, work.tracks, gather(work.aligning, aligned))
+    return Faceset(work.video, work.frames, work.tracks, _chunks(gather(work.aligning, told), gather(work.masking)))
 
 
-def chunks_of(facesets: Mapping[Path, Faceset], videos: Sequence[Path]) -> list[AlignedChunk]:
-    """Aligned chunks of several videos, one video after the other."""
-    return [chunk for video in videos for chunk in facesets[video].aligned]
+def _chunks(aligned: Sequence[ManifestRef], masks: Sequence[ManifestRef]) -> list[AlignedChunk]:
+    return [AlignedChunk(aligned=a, masks=m) for a, m in zip(aligned, masks, strict=True)]
+
+
+def import_folders(job: JobSettings, wanted: Mapping[Path, str]) -> dict[Path, list[AlignedChunk]]:
+    """Take over folders of aligned pictures, each with the name of its subject."""
+    workspace = str(job.workspace)
+    pictures = [image_refs(folder) for folder in wanted]
+    for refs in pictures:
+        progress.expect(layout.IMPORTED, len(refs), "images")
+    importing = [
+        import_aligned.submit(workspace, refs, subject, job.align)
+        for refs, subject in zip(pictures, wanted.values(), strict=True)
+    ]
+    names = list(wanted.values())
+    aligned = gather(importing, lambda i, ref: progress.finished(layout.IMPORTED, names[i], ref["rows"], "images"))
+    masks = gather([make_masks.submit(workspace, 0, ref, job.align, job.masks) for ref in aligned])
+    return {folder: [chunk] for folder, chunk in zip(wanted, _chunks(aligned, masks), strict=True)}
+
+
+def chunks_of(aligned: Mapping[Path, list[AlignedChunk]], sources: Sequence[Path]) -> list[AlignedChunk]:
+    """Aligned chunks of several sources, one after the other."""
+    return [chunk for source in sources for chunk in aligned[source]]
+
+
+def record_sources(job: JobSettings, aligned: Mapping[Path, list[AlignedChunk]]) -> None:
+    """Write down which faces each person is trained on, so that `faceswap faces` can choose from them."""
+    sides = {
+        name: {str(source): aligned[source] for source in job.training_sources(name)}
+        for name in (job.plate.subject, job.swap.to)
+    }
+    record_faceset(Workspace(job.workspace), sides)

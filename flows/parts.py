@@ -13,9 +13,10 @@ from prefect import flow
 from faceswap_core.config import JobSettings
 from faceswap_core.errors import SettingsError
 from faceswap_core.faces.detectors import installed
+from faceswap_core.stages.align import AlignedChunk
 from faceswap_core.types import Json
-from flows.faceset import Faceset, build_facesets
-from flows.pipeline import footage, swap_video
+from flows.faceset import build_facesets
+from flows.pipeline import footage, sources, swap_video
 from flows.preflight import check_job
 from flows.record import recorded
 from flows.training import train
@@ -23,7 +24,7 @@ from tasks import progress
 from tasks.options import job_runner
 from tasks.tally import Tally, counting
 
-Work = Callable[[JobSettings, Mapping[Path, Faceset]], Json]
+Work = Callable[[JobSettings, Mapping[Path, list[AlignedChunk]]], Json]
 
 
 @flow(name="build-faceset", flow_run_name="faceset · {job.name}", persist_result=False)
@@ -36,7 +37,7 @@ def build_faceset(job: JobSettings) -> Json:
     Returns:
         run, faces of each video, computed, cached and seconds.
     """
-    return _part(job, lambda _job, _facesets: {})
+    return _part(job, lambda _job, _aligned: {})
 
 
 @flow(name="train-network", flow_run_name="train · {job.name}", persist_result=False)
@@ -51,7 +52,7 @@ def train_network(job: JobSettings, force: bool = False) -> Json:
         run, faces of each video, path of the weights, computed, cached and seconds.
     """
     check_job(job.with_absolute_paths(Path.cwd()), force=force)
-    return _part(job, lambda job, facesets: {"weights": train(job, facesets)["weights"]["path"]})
+    return _part(job, lambda job, aligned: {"weights": train(job, aligned)["weights"]["path"]})
 
 
 @flow(name="convert-plate", flow_run_name="convert · {job.name}", persist_result=False)
@@ -91,7 +92,7 @@ def _part(job: JobSettings, work: Work) -> Json:
     tally = Tally()
     with recorded(job) as run, counting(tally), job_runner(str(job.workspace), job.runtime.workers):
         facesets = build_facesets(job, footage(job), run)
-        made = work(job, facesets)
+        made = work(job, sources(job, facesets))
         stages = tally.report().values()
         result: Json = {
             "run": run.run_id,

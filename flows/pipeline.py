@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from prefect import flow
@@ -9,11 +10,12 @@ from prefect import flow
 from faceswap_core.config import JobSettings, names_checkpoint
 from faceswap_core.errors import NoFaceError
 from faceswap_core.faces.detectors import fallback_note, installed
+from faceswap_core.stages.align import AlignedChunk
 from faceswap_core.stages.weights import finished_weights
 from faceswap_core.types import Json
 from flows.convert import convert
 from flows.evaluate import evaluate
-from flows.faceset import Faceset, build_facesets
+from flows.faceset import Faceset, build_facesets, import_folders, record_sources
 from flows.outcome import judge, last_words
 from flows.preflight import check_job
 from flows.record import Run, recorded
@@ -58,13 +60,14 @@ def _make(job: JobSettings, run: Run, tally: Tally) -> Made:
     facesets = build_facesets(job, footage(job), run)
     plate = facesets[job.plate.video]
     _refuse_without_face(job, plate)
+    aligned = sources(job, facesets)
     if names_checkpoint(job.train.model):
         trained, weights = None, finished_weights(Path(job.train.model))
     else:
-        trained = train(job, facesets)
+        trained = train(job, aligned)
         weights = trained["weights"]
     converted = convert(job, plate, weights)
-    truth = evaluate(job, facesets, weights)
+    truth = evaluate(job, aligned, weights)
     return Made(plate, weights, trained, converted, truth, tally.report())
 
 
@@ -77,6 +80,22 @@ def footage(job: JobSettings) -> dict[Path, str]:
     if names_checkpoint(job.train.model):
         sides = [job.swap.to] if job.plate.truth else []  # the mean face of the drawn person is a baseline
     return {video: name for name in sides for video in job.training_videos(name)} | videos
+
+
+def sources(job: JobSettings, facesets: Mapping[Path, Faceset]) -> dict[Path, list[AlignedChunk]]:
+    """The aligned chunks of every video and folder; those to train on are written down for `faceswap faces`."""
+    aligned = {path: faceset.aligned for path, faceset in facesets.items()} | import_folders(job, folders(job))
+    if not names_checkpoint(job.train.model):
+        record_sources(job, aligned)
+    return aligned
+
+
+def folders(job: JobSettings) -> dict[Path, str]:
+    """Every folder of pictures to learn from with the name of its subject; none with a finished model."""
+    if names_checkpoint(job.train.model):
+        return {}
+    found = {name: job.subjects[name].images for name in (job.plate.subject, job.swap.to)}
+    return {images: name for name, images in found.items() if images}
 
 
 def _refuse_without_face(job: JobSettings, plate: Faceset) -> None:

@@ -20,6 +20,7 @@ from faceswap_core.errors import DiskFullError, MediaError, SettingsError
 from faceswap_core.faces.detectors import DETECTORS, installed
 from faceswap_core.models import MODELS
 from faceswap_core.outfolder import check_replaceable
+from faceswap_core.stages.import_images import image_refs
 from faceswap_core.stages.weights import check_view, finished_weights, pick_device, read_facts
 from faceswap_core.storage import Workspace, free_bytes, sha256_file
 from faceswap_core.video.encoder import require_encoder
@@ -108,8 +109,14 @@ def _check_references(job: JobSettings) -> None:
 def _check_footage(job: JobSettings) -> None:
     if not names_checkpoint(job.train.model):
         for name in job.subjects:
-            if not job.training_videos(name):
-                raise SettingsError(f"subject {name!r} has no video to train on: add some to subjects.{name}.videos")
+            if not job.training_sources(name):
+                raise SettingsError(
+                    f"subject {name!r} has nothing to train on: add to subjects.{name}.videos or name a folder in "
+                    f"subjects.{name}.images"
+                )
+            images = job.subjects[name].images
+            if images:
+                image_refs(images)
     for video in sorted(_inputs(job)):
         if not video.is_file():
             raise MediaError(f"video {video} does not exist or is no file: correct its path in the job file")

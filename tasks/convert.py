@@ -5,7 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from faceswap_core import layout
-from faceswap_core.config import AlignSettings, BlendSettings, EncodeSettings, RuntimeSettings, SmoothSettings
+from faceswap_core.config import (
+    AlignSettings,
+    BlendSettings,
+    EncodeSettings,
+    RuntimeSettings,
+    SmoothSettings,
+    SwapTarget,
+)
 from faceswap_core.stages import assemble, encode, smooth, swap, verify
 from faceswap_core.stages.assemble import Assembled
 from faceswap_core.stages.weights import pick_device
@@ -15,7 +22,7 @@ from tasks import progress
 from tasks.options import device_digests, encoder_digests, gpu_slot, stage_task
 
 
-@stage_task(layout.SWAPPED, 2, run_name="swap-frames-{chunk_index:04d}", digests=device_digests, pooled=False)
+@stage_task(layout.SWAPPED, 3, run_name="swap-frames-{chunk_index:04d}", digests=device_digests, pooled=False)
 def swap_frames(
     workspace: str,
     chunk_index: int,
@@ -23,14 +30,14 @@ def swap_frames(
     weights: FileRef,
     direction: tuple[str, str],
     align: AlignSettings,
-    batch: int,
+    settings: SwapTarget,
     runtime: RuntimeSettings,
 ) -> ManifestRef:
     """Draw the other person's face for every chip of one chunk."""
     tell = progress.of(layout.SWAPPED, str(chunk_index))
     with gpu_slot(pick_device(runtime).type):
         return swap.swap_frames(
-            Workspace(workspace), chunk_index, aligned, weights, direction, align, batch, runtime, tell
+            Workspace(workspace), chunk_index, aligned, weights, direction, align, settings, runtime, tell
         )
 
 

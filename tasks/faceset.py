@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from faceswap_core import layout
-from faceswap_core.config import AlignSettings, DecodeSettings, DetectSettings, RuntimeSettings, TrackSettings
+from faceswap_core.config import (
+    AlignSettings,
+    DecodeSettings,
+    DetectSettings,
+    MaskSettings,
+    RuntimeSettings,
+    TrackSettings,
+)
 from faceswap_core.config_track import Choice
-from faceswap_core.stages import align, contact_sheet, decode, detect, reference, track
-from faceswap_core.stages.align import AlignedChunk
+from faceswap_core.stages import align, contact_sheet, decode, detect, import_images, masks, reference, track
 from faceswap_core.stages.decode import VideoPlan
 from faceswap_core.stages.detect import Detected
 from faceswap_core.storage import Workspace
@@ -55,7 +61,7 @@ def embed_reference(
     return reference.embed_reference(picture, settings, runtime.device)
 
 
-@stage_task(layout.TRACKS, 3, run_name="track-faces-{subject}")
+@stage_task(layout.TRACKS, 4, run_name="track-faces-{subject}")
 def track_faces(
     workspace: str,
     frames: list[ManifestRef],
@@ -76,7 +82,7 @@ def draw_contact_sheet(
     return contact_sheet.contact_sheet(Workspace(workspace), name, video, frames, tracks)
 
 
-@stage_task(layout.ALIGNED, run_name="align-landmarks-{chunk_index:04d}")
+@stage_task(layout.ALIGNED, 2, run_name="align-landmarks-{chunk_index:04d}")
 def align_landmarks(
     workspace: str,
     video: FileRef,
@@ -84,10 +90,26 @@ def align_landmarks(
     frames: ManifestRef,
     tracks: ManifestRef,
     settings: AlignSettings,
-) -> AlignedChunk:
+) -> ManifestRef:
     """Cut the subject's face out of every frame of one chunk."""
     tell = progress.of(layout.ALIGNED, part_name(video, chunk_index))
     return align.align_landmarks(Workspace(workspace), video, frames, tracks, settings, tell)
+
+
+@stage_task(layout.IMPORTED, run_name="import-images-{subject}")
+def import_aligned(workspace: str, images: list[FileRef], subject: str, settings: AlignSettings) -> ManifestRef:
+    """Bring a folder of aligned pictures to the size of chips."""
+    tell = progress.of(layout.IMPORTED, subject)
+    return import_images.import_images(Workspace(workspace), images, subject, settings, tell)
+
+
+@stage_task(layout.MASKS, run_name="make-masks-{chunk_index:04d}")
+def make_masks(
+    workspace: str, chunk_index: int, aligned: ManifestRef, align_settings: AlignSettings, settings: MaskSettings
+) -> ManifestRef:
+    """Draw the masks of one chunk."""
+    tell = progress.of(layout.MASKS, aligned["sha256"][:12])
+    return masks.make_masks(Workspace(workspace), chunk_index, aligned, align_settings, settings, tell)
 
 
 def part_name(video: FileRef, chunk_index: int) -> str:

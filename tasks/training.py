@@ -15,16 +15,17 @@ from tasks.artifacts import progress_artifact
 from tasks.options import device_digests, gpu_slot, stage_task
 
 
-@stage_task(layout.COLOR_STATS)
+@stage_task(layout.COLOR_STATS, 2)
 def normalize_color(
     workspace: str,
     side_a: list[AlignedChunk],
     side_b: list[AlignedChunk],
     names: tuple[str, str],
     settings: NormalizeSettings,
+    selection: ManifestRef | None,
 ) -> ManifestRef:
     """Measure the colours of both sides."""
-    return normalize.normalize_color(Workspace(workspace), side_a, side_b, names, settings)
+    return normalize.normalize_color(Workspace(workspace), side_a, side_b, names, settings, selection)
 
 
 @stage_task(layout.TRAINING, train.TRAINING_VERSION, digests=device_digests, pooled=False)
@@ -38,10 +39,11 @@ def train_model(
     align: AlignSettings,
     seed: int,
     runtime: RuntimeSettings,
+    selection: ManifestRef | None,
 ) -> Trained:
     """Train, going on from the latest checkpoint."""
     tell = progress.of_training(layout.TRAINING, "all", settings.checkpoint_every)
     with gpu_slot(pick_device(runtime).type), progress_artifact("train-model", tell) as told:
         return train.train_model(
-            Workspace(workspace), side_a, side_b, stats, names, settings, align, seed, runtime, told
+            Workspace(workspace), side_a, side_b, stats, names, settings, align, seed, runtime, selection, told
         )

@@ -27,10 +27,6 @@ def template5() -> F64:
     return points
 
 
-FACE_CENTRE_BELOW_EYES = 0.45
-"""Distance of the view's centre below the eyes' centre, in eye distances: halfway from above the brows to the chin."""
-
-
 def fit_similarity(source: F64, target: F64) -> F64:
     """Least-squares similarity source -> target, never a reflection.
 
@@ -74,17 +70,18 @@ def apply(matrix: F64, points: F64) -> F64:
     return points @ matrix[:, :2].T + matrix[:, 2]
 
 
-def template_to_chip(size: int, eye_distance: float, coverage: float) -> F64:
+def template_to_chip(size: int, eye_distance: float, coverage: float, centre: float) -> F64:
     """Matrix (2, 3): template units (eyes' distance 1, their centre 0) -> chip px.
 
     Args:
         size: side of the chip in pixels.
         eye_distance: distance of the eyes as a share of the view's side.
         coverage: side of the view, the chip's inner square, as a share of the chip's side.
+        centre: height of the view's centre below the eyes, in eye distances.
     """
     scale = eye_distance * coverage * size
-    centre = (size - 1) / 2
-    return np.array([[scale, 0, centre], [0, scale, centre - FACE_CENTRE_BELOW_EYES * scale]])
+    middle = (size - 1) / 2
+    return np.array([[scale, 0, middle], [0, scale, middle - centre * scale]])
 
 
 def chip_to_view(size: int, coverage: float, resolution: int) -> F64:

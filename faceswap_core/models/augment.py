@@ -76,14 +76,14 @@ def sample_pairs(
     """Draw one warped view and one target view from each chip.
 
     Args:
-        chips: (N, S, S, 4) RGB and mask.
+        chips: (N, S, S, C) RGB, mask and whatever else lies in the chip.
         rng: source of every random number.
         how: amounts of change.
         resolution: side R of the views in pixels.
         coverage: side of the view as a share of the chip's side.
 
     Returns:
-        (N, R, R, 4) float32 0..255 inputs and targets; beyond the chip its border repeats.
+        (N, R, R, C) float32 0..255 inputs and targets; beyond the chip its border repeats.
     """
     count, size = len(chips), chips.shape[1]
     grids, similarity, flips = random_maps(rng, count, how)
@@ -96,7 +96,7 @@ def sample_pairs(
     half = coverage * size / 2
     map_x = (both.real * flips[:, None, None] * half + (size - 1) / 2).astype(np.float32)
     map_y = (both.imag * half + (size - 1) / 2).astype(np.float32)
-    out = np.empty((count, 2 * resolution, resolution, 4), np.uint8)
+    out = np.empty((count, 2 * resolution, resolution, chips.shape[3]), np.uint8)
     for chip, x, y, view in zip(chips, map_x, map_y, out, strict=True):
         cv2.remap(chip, x, y, cv2.INTER_LINEAR, dst=view, borderMode=cv2.BORDER_REPLICATE)
     views = out.astype(np.float32)

@@ -19,9 +19,9 @@ class Side:
     """The faces of one person."""
 
     chips: U8
-    """(N, S, S, 4) RGB and mask, 0..255."""
+    """(N, S, S, 6) RGB, mask, eyes, mouth, 0..255."""
     held_out: U8
-    """(M, S, S, 4) the stretch of time kept from training."""
+    """(M, S, S, 6) the stretch of time kept from training."""
     scale: F64
     """(3,) colours * scale + shift = the common colour space."""
     shift: F64
@@ -30,7 +30,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Batch:
-    """Views of both sides: input (N, 3, R, R) and target RGB + mask (N, 4, R, R), 0..1."""
+    """Views of both sides: input (N, 3, R, R) and target RGB, mask, eyes, mouth (N, 6, R, R), 0..1."""
 
     input_a: Tensor
     """Warped views of A."""
@@ -45,7 +45,7 @@ class Batch:
 
 
 def to_network(views: F32, scale: F64, shift: F64) -> Tensor:
-    """Views (N, R, R, 4) 0..255 -> (N, 4, R, R) 0..1 in the common colour space; the mask is not recoloured."""
+    """Views (N, R, R, C) 0..255 -> (N, C, R, R) 0..1 in the common colour space; what follows RGB is not recoloured."""
     colors = views[..., :3] * scale.astype(np.float32) + shift.astype(np.float32)
     full = np.concatenate([colors, views[..., 3:]], axis=-1) / np.float32(255)
     return torch.from_numpy(full).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
@@ -109,7 +109,7 @@ class Sampler:
                 yield step, current
 
     def held_out(self, side: Side, most: int = 64) -> Tensor:
-        """Undisturbed views (M, 4, R, R) of the held-out stretch, at most ``most`` evenly spread ones."""
+        """Undisturbed views (M, 6, R, R) of the held-out stretch, at most ``most`` evenly spread ones."""
         count = len(side.held_out)
         chosen: I64 = np.unique(np.linspace(0, max(count - 1, 0), min(count, most)).round().astype(np.int64))
         views = plain_views(side.held_out[chosen], resolution=self.resolution, coverage=self.coverage)

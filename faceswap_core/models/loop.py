@@ -48,8 +48,6 @@ class Recipe:
     """Weight of the edge loss."""
     feature_weight: float
     """Further weight of eyes, brows and mouth."""
-    features: tuple[tuple[float, float, float], ...]
-    """Centre x, y and reach of each feature, as shares of the view's side."""
     alpha_weight: float
     """Weight of the alpha head's loss."""
     match_weight: float
@@ -91,14 +89,9 @@ def build_network(recipe: Recipe) -> Original:
     return network
 
 
-def importance_map(recipe: Recipe) -> Tensor:
-    """Weight (1, 1, R, R) of each pixel: 1, and more around the features."""
-    axis = (torch.arange(recipe.resolution) + 0.5) / recipe.resolution
-    extra = torch.zeros(recipe.resolution, recipe.resolution)
-    for x, y, reach in recipe.features:
-        square = (axis[None, :] - x) ** 2 + (axis[:, None] - y) ** 2
-        extra = torch.maximum(extra, torch.exp(-0.5 * square / reach**2))
-    return (1 + recipe.feature_weight * extra)[None, None]
+def importance_of(targets: Tensor, feature_weight: float) -> Tensor:
+    """Weight (N, 1, R, R) of each pixel of targets (N, 6, R, R): 1, and more where eyes or mouth are."""
+    return 1 + feature_weight * targets[:, 4:].amax(1, keepdim=True)
 
 
 @dataclass
@@ -119,7 +112,6 @@ class Trainer:
         self.network = channels_last(build_network(self.recipe).to(self.device))
         self.ema = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.match = LatentMatch(self.recipe.latent).to(self.device)
-        self.importance = importance_map(self.recipe).to(self.device)
         self.optimizer = torch.optim.Adam(
             self.network.parameters(), lr=self.recipe.learning_rate, betas=(0.5, 0.999), fused=True
         )
@@ -135,7 +127,8 @@ class Trainer:
         recipe = self.recipe
         weights = {k: getattr(recipe, k) for k in ("mask_weight", "edge_weight", "alpha_weight")}
         (loss_a, image_a), (loss_b, image_b) = (
-            rgba_loss(p.float(), t, self.importance, **weights) for p, t in zip(made, targets, strict=True)
+            rgba_loss(p.float(), t[:, :4], importance_of(t, recipe.feature_weight), **weights)
+            for p, t in zip(made, targets, strict=True)
         )
         self.optimizer.zero_grad(set_to_none=True)
         loss = loss_a + loss_b
@@ -164,12 +157,12 @@ class Trainer:
 
     @torch.no_grad()
     def validate(self, views: Tensor, side: int) -> float | None:
-        """Masked L1 of held-out views (M, 4, R, R) under the averaged weights; None without views."""
+        """Masked L1 of held-out views (M, 6, R, R) under the averaged weights; None without views."""
         if not len(views):
             return None
         views = views.to(self.device)
         made = self.ema(views[:, :3].contiguous(memory_format=torch.channels_last), side, side)
-        return float(masked_l1(made[:, :3], views[:, :3].clamp(0, 1), views[:, 3:], 1.0))
+        return float(masked_l1(made[:, :3], views[:, :3].clamp(0, 1), views[:, 3:4], 1.0))
 
     def save(self, folder: Path) -> None:
         """Checkpoint."""

@@ -44,7 +44,7 @@ def rgba_loss(
     Args:
         prediction: RGBA.
         target: RGB and mask.
-        importance: (1, 1, R, R) weight of each pixel of the image losses.
+        importance: (N, 1, R, R) weight of each pixel of the image losses.
         mask_weight: share of the L1 loss taken inside the mask.
         edge_weight: weight of the edge loss.
         alpha_weight: weight of the alpha channel's loss.

@@ -1,4 +1,4 @@
-"""frames + tracks -> aligned: cut the chosen faces of one chunk out as chips, with masks."""
+"""frames + tracks -> aligned: cut the chosen faces of one chunk out as chips, and measure them."""
 
 from __future__ import annotations
 
@@ -11,18 +11,12 @@ import numpy as np
 
 from faceswap_core import layout, manifest
 from faceswap_core.config import AlignSettings
-from faceswap_core.faces.color import sum_colors
-from faceswap_core.faces.geometry import (
-    apply,
-    compose,
-    head_pose,
-    invert,
-    similarity_matrix,
-    template_to_chip,
-)
-from faceswap_core.faces.masks import face_mask
+from faceswap_core.errors import SettingsError
+from faceswap_core.faces.dense import dense_pose, is_mesh, openness
+from faceswap_core.faces.geometry import apply, compose, head_pose, invert, similarity_matrix, template_to_chip
+from faceswap_core.faces.measures import measure, sharpness
 from faceswap_core.manifest import Row
-from faceswap_core.schemas import ALIGNED, MASKS, TRACKS
+from faceswap_core.schemas import ALIGNED, TRACKS
 from faceswap_core.stages.decode import published_chunk, read_frames
 from faceswap_core.stages.images import pack
 from faceswap_core.storage import Workspace
@@ -47,11 +41,14 @@ def align_landmarks(
     tracks: ManifestRef,
     settings: AlignSettings,
     progress: Progress = no_progress,
-) -> AlignedChunk:
+) -> ManifestRef:
     """Cut out the subject's face in every frame of one chunk.
 
     A chip is cut along the similarity of the smoothed points; the matrix beside it maps frame px to chip px and
     is the one its patch is pasted with.
+
+    Raises:
+        SettingsError: a dense fit was asked for, and the detector gave no mesh.
     """
     cap_threads(1)
     chunk, _ = published_chunk(workspace, frames)
@@ -59,43 +56,75 @@ def align_landmarks(
     for row in manifest.stream(workspace, tracks, TRACKS):
         if row["subject"] is not None:
             faces[row["frame_index"]].append(row)
-    masks: list[Row] = []
 
     def rows() -> Iterator[Row]:
         for done, frame in enumerate(read_frames(workspace, video, frames), start=1):
             if faces.get(frame.frame_index):
                 image = to_rgb(frame.frame)
                 for face in faces[frame.frame_index]:
-                    row, mask = _cut_out(image, face, settings)
-                    masks.append({k: row[k] for k in ("frame_index", "face_index")} | {"mask": pack(mask)})
-                    yield row | {"video": video["sha256"]}
+                    yield _cut_out(image, face, settings) | {"video": video["sha256"]}
             progress(done, frames["rows"], "frames")
 
     name = layout.chunk_name("aligned", chunk.chunk_index)
-    aligned = manifest.publish(workspace, layout.ALIGNED, name, ALIGNED, rows())
-    name = layout.chunk_name("masks", chunk.chunk_index)
-    return AlignedChunk(aligned=aligned, masks=manifest.publish(workspace, layout.ALIGNED, name, MASKS, masks))
+    return manifest.publish(workspace, layout.ALIGNED, name, ALIGNED, rows())
 
 
-def _cut_out(image: U8, face: Row, settings: AlignSettings) -> tuple[Row, U8]:
-    to_chip = template_to_chip(settings.size, settings.eye_distance, settings.coverage)
-    to_frame = similarity_matrix(np.array(face["similarity"]))
-    matrix = compose(to_chip, invert(to_frame))
+def to_chip_of(settings: AlignSettings) -> F64:
+    """Matrix (2, 3): template units -> chip px."""
+    return template_to_chip(settings.size, settings.eye_distance, settings.coverage, settings.centre)
+
+
+def _cut_out(image: U8, face: Row, settings: AlignSettings) -> Row:
+    points = np.array(face["points5"], np.float64).reshape(5, 2)
+    dense = np.array(face["points_dense"], np.float64).reshape(-1, 2) if face["points_dense"] is not None else None
+    to_chip = to_chip_of(settings)
+    matrix = compose(to_chip, invert(similarity_matrix(_similarity(face, settings))))
     chip = warp_chip(image, matrix, settings.size)
-    points = apply(invert(to_frame), np.array(face["points5"], np.float64).reshape(5, 2))
-    mask = face_mask(points, to_chip, settings.size)
-    sums = sum_colors(chip, mask)
-    row = {k: face[k] for k in ("frame_index", "face_index", "track_id", "subject", "shot", "interpolated", "score")}
-    row |= {
-        "matrix": matrix.ravel().tolist(),
-        "chip": pack(chip),
-        "sharpness": float(cv2.Laplacian(cv2.cvtColor(chip, cv2.COLOR_RGB2GRAY), cv2.CV_32F).var()),
-        "pose": head_pose(np.array(face["points5"], np.float64).reshape(5, 2)).tolist(),
-        "color_sum": sums.total.tolist(),
-        "color_square_sum": sums.square.tolist(),
-        "color_weight": sums.weight,
+    in_chip = apply(matrix, points)
+    kept = ("frame_index", "face_index", "track_id", "subject", "shot", "interpolated", "score")
+    low, high = np.array(face["box_xyxy"]).reshape(2, 2)
+    return (
+        {name: face[name] for name in kept}
+        | {
+            "matrix": matrix.ravel().tolist(),
+            "chip": pack(chip),
+            "points5": in_chip.ravel().tolist(),
+            "points_dense": None if dense is None else apply(matrix, dense).ravel().tolist(),
+            "size": float(np.sqrt(np.prod(np.maximum(high - low, 0)))),
+        }
+        | _turned(points, dense)
+        | figures(chip, apply(invert(to_chip), in_chip), settings)
+    )
+
+
+def _similarity(face: Row, settings: AlignSettings) -> F64:
+    """Similarity (4,) template units -> frame px."""
+    if settings.fit == "five":
+        return np.array(face["similarity"])
+    if face["similarity_dense"] is None:
+        raise SettingsError(
+            f"align.fit is 'dense', but frame {face['frame_index']} has no mesh: set it to "
+            "'five', or detect.backend to one that gives a mesh"
+        )
+    return np.array(face["similarity_dense"])
+
+
+def _turned(points: F64, dense: F64 | None) -> Row:
+    """How the head is turned and, where that is known, how far its eyes and mouth are open."""
+    if not is_mesh(dense):
+        return dict(zip(("yaw", "pitch", "roll"), head_pose(points).tolist(), strict=True))
+    eyes, mouth = openness(dense)
+    return dict(zip(("yaw", "pitch", "roll"), dense_pose(dense).tolist(), strict=True)) | {
+        "eyes_open": eyes,
+        "mouth_open": mouth,
     }
-    return row, mask
+
+
+def figures(chip: U8, points: F64, settings: AlignSettings) -> Row:
+    """What is measured of a chip (S, S, 3) alone; ``points`` (5, 2) in template units."""
+    margin = round(settings.size * (1 - settings.coverage) / 2)
+    view = chip[margin : settings.size - margin, margin : settings.size - margin]
+    return vars(measure(chip, to_chip_of(settings), points)) | {"sharpness": sharpness(view)}
 
 
 def warp_chip(image: U8, matrix: F64, size: int) -> U8:

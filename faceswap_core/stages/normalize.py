@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 import numpy as np
 
@@ -12,8 +12,9 @@ from faceswap_core.config import NormalizeSettings
 from faceswap_core.errors import NoFaceError
 from faceswap_core.faces.color import ColorMap, ColorSums, color_map
 from faceswap_core.manifest import Row
-from faceswap_core.schemas import ALIGNED, COLOR_STATS
+from faceswap_core.schemas import ALIGNED, COLOR_STATS, MASKS
 from faceswap_core.stages.align import AlignedChunk
+from faceswap_core.stages.selection import FACE_KEY, FaceKey, dropped_faces, face_key
 from faceswap_core.storage import Workspace
 from faceswap_core.types import ManifestRef
 
@@ -28,16 +29,21 @@ def normalize_color(
     side_b: Sequence[AlignedChunk],
     names: tuple[str, str],
     settings: NormalizeSettings,
+    selection: ManifestRef | None = None,
 ) -> ManifestRef:
-    """Measure the colours of both sides under their masks.
+    """Measure the colours of both sides under their masks, of the faces that ``selection`` keeps; without one, of all.
 
     Raises:
         NoFaceError: one side has no face at all.
     """
-    sums = [_sums(workspace, side) for side in (side_a, side_b)]
+    dropped = dropped_faces(workspace, selection)
+    sums = [_sums(workspace, side, dropped) for side in (side_a, side_b)]
     for name, side in zip(names, sums, strict=True):
         if not side:
-            raise NoFaceError(f"no face was found in the footage of subject {name!r}: give videos that show it")
+            raise NoFaceError(
+                f"no face was found in the footage of subject {name!r}, or all were dropped: give videos that show it, "
+                "or keep some with `faceswap faces keep`"
+            )
     matched = color_map(settings.rule, sums[0][_WHOLE][0], sums[1][_WHOLE][0])
     identity = ColorMap(np.ones(3), np.zeros(3))
     rows = []
@@ -46,14 +52,19 @@ def normalize_color(
     return manifest.publish(workspace, layout.COLOR_STATS, "color-stats", COLOR_STATS, rows)
 
 
-def _sums(workspace: Workspace, chunks: Sequence[AlignedChunk]) -> dict[_Key, tuple[ColorSums, int]]:
+def _sums(
+    workspace: Workspace, chunks: Sequence[AlignedChunk], dropped: Set[FaceKey]
+) -> dict[_Key, tuple[ColorSums, int]]:
     empty = (ColorSums(np.zeros(3), np.zeros(3), 0.0), 0)
     found: dict[_Key, tuple[ColorSums, int]] = defaultdict(lambda: empty)
-    columns = ["video", "track_id", "shot", "color_sum", "color_square_sum", "color_weight"]
     for chunk in chunks:
-        for row in manifest.stream(workspace, chunk["aligned"], ALIGNED, columns):
+        faces = manifest.stream(workspace, chunk["aligned"], ALIGNED, [*FACE_KEY, "track_id", "shot"])
+        colors = manifest.stream(workspace, chunk["masks"], MASKS, ["color_sum", "color_square_sum", "color_weight"])
+        for face, row in zip(faces, colors, strict=True):
+            if face_key(face) in dropped:
+                continue
             one = ColorSums(np.array(row["color_sum"]), np.array(row["color_square_sum"]), row["color_weight"])
-            for key in (_WHOLE, (row["video"], row["track_id"], row["shot"])):
+            for key in (_WHOLE, (face["video"], face["track_id"], face["shot"])):
                 total, count = found[key]
                 found[key] = (total + one, count + 1)
     return dict(found)

@@ -8,7 +8,7 @@ from itertools import islice
 import numpy as np
 
 from faceswap_core import layout, manifest
-from faceswap_core.config import AlignSettings, RuntimeSettings
+from faceswap_core.config import AlignSettings, RuntimeSettings, SwapTarget
 from faceswap_core.faces.geometry import chip_to_view, compose
 from faceswap_core.manifest import Row
 from faceswap_core.models.augment import plain_views
@@ -27,7 +27,7 @@ def swap_frames(
     weights: FileRef,
     direction: tuple[str, str],
     align: AlignSettings,
-    batch: int,
+    settings: SwapTarget,
     runtime: RuntimeSettings,
     progress: Progress = no_progress,
 ) -> ManifestRef:
@@ -42,7 +42,7 @@ def swap_frames(
         weights: trained weights.
         direction: subject of the plate, subject to draw.
         align: how the chips were cut; must be as in training.
-        batch: faces a pass.
+        settings: faces a pass, and what counts as something before the face.
         runtime: device and threads.
         progress: told batch by batch.
     """
@@ -54,8 +54,8 @@ def swap_frames(
     def rows() -> Iterator[Row]:
         faces = manifest.stream(workspace, aligned, ALIGNED, _COLUMNS)
         done = 0
-        while group := list(islice(faces, batch)):
-            yield from _swap_group(swapper, group, source, target, align)
+        while group := list(islice(faces, settings.batch)):
+            yield from _swap_group(swapper, group, (source, target), align, settings.occlusion)
             done += len(group)
             progress(done, aligned["rows"], "faces")
 
@@ -65,10 +65,13 @@ def swap_frames(
 _COLUMNS = ["frame_index", "face_index", "track_id", "shot", "matrix", "chip"]
 
 
-def _swap_group(swapper: Swapper, group: list[Row], source: int, target: int, align: AlignSettings) -> Iterator[Row]:
+def _swap_group(
+    swapper: Swapper, group: list[Row], direction: tuple[int, int], align: AlignSettings, occlusion: float
+) -> Iterator[Row]:
+    source, target = direction
     chips = np.stack([unpack(row["chip"]) for row in group])
     views = plain_views(chips, resolution=swapper.resolution, coverage=align.coverage)
-    drawn = swapper.draw(views, source=source, target=target)
+    drawn = swapper.draw(views, source=source, target=target, occlusion=occlusion)
     back = swapper.facts.colors[source].to_common.inverse()
     colors = back.apply(drawn[..., :3])
     patches = np.concatenate([colors, drawn[..., 3:]], axis=-1)

@@ -16,6 +16,7 @@ from faceswap_core.faces.steadying import Steadied, steady
 from faceswap_core.faces.tracking import Detection, Group, Likeness, Track, fill, link, rejoin, shots_from_scores
 from faceswap_core.manifest import Row
 from faceswap_core.schemas import DETECTIONS, FRAMES, TRACKS
+from faceswap_core.stages.track_mesh import Meshes, fits_of, meshes_of, similarities_by_mesh, with_mesh
 from faceswap_core.storage import Workspace
 from faceswap_core.types import F64, I64, ManifestRef
 from faceswap_core.video.checked import thumbnail_of
@@ -50,11 +51,12 @@ def track_faces(
     shots = shots_from_scores(cut_scores(workspace, frames), settings.cut_threshold)
     tracks = follow(_stream(workspace, detections), shots, settings)
     chosen = choose(tracks, shots, choice or Choice(), settings.min_cosine)
-    rows = _rows_by_frame(tracks, chosen.ids, subject, settings)
+    rows = _rows_by_frame(tracks, chosen.ids, subject, settings, fits_of(workspace, detections))
     refs = []
     for chunk_index, ref in enumerate(frames):
         numbers = manifest.load(workspace, ref, FRAMES, ["frame_index"]).column("frame_index").to_pylist()
-        chunk_rows = (row for frame in numbers for row in rows.get(frame, ()))
+        meshes = meshes_of(workspace, detections[chunk_index])
+        chunk_rows = (with_mesh(row, meshes) for frame in numbers for row in rows.get(frame, ()))
         name = layout.chunk_name("tracks", chunk_index)
         said = {_UNDECIDED: chosen.undecided}
         refs.append(manifest.publish(workspace, layout.TRACKS, name, TRACKS, chunk_rows, said))
@@ -135,13 +137,15 @@ _COLUMNS = ["frame_index", "face_index", "box_xyxy", "score", "points5", "embedd
 
 
 def _rows_by_frame(
-    tracks: Sequence[Track], chosen: frozenset[int], subject: str, settings: TrackSettings
+    tracks: Sequence[Track], chosen: frozenset[int], subject: str, settings: TrackSettings, fits: Meshes
 ) -> dict[int, list[Row]]:
     rows: dict[int, list[Row]] = defaultdict(list)
     for track in tracks:
         steadied = steady(track, points_radius=settings.smooth_radius, similarity_radius=settings.similarity_radius)
+        by_mesh = similarities_by_mesh(track, steadied, fits, settings.similarity_radius)
         for i, frame in enumerate(track.frame_index):
-            rows[int(frame)].append(_row(track, steadied, i, subject if track.track_id in chosen else None))
+            row = _row(track, steadied, i, subject if track.track_id in chosen else None)
+            rows[int(frame)].append(row | {"similarity_dense": None if by_mesh is None else by_mesh[i].tolist()})
     return rows
 
 

@@ -8,7 +8,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypedDict
@@ -18,7 +18,6 @@ import numpy as np
 from faceswap_core import layout, manifest
 from faceswap_core.config import AlignSettings, RuntimeSettings, TrainSettings
 from faceswap_core.errors import NoFaceError, ResourceError, SettingsError
-from faceswap_core.faces.geometry import apply, template5, template_to_chip
 from faceswap_core.models.augment import Augmentation
 from faceswap_core.models.checkpoint import save_weights
 from faceswap_core.models.chips import Sampler, Side
@@ -27,6 +26,7 @@ from faceswap_core.schemas import ALIGNED, MASKS, TRAIN_LOG
 from faceswap_core.stages.align import AlignedChunk
 from faceswap_core.stages.images import png, unpack
 from faceswap_core.stages.normalize import color_facts
+from faceswap_core.stages.selection import FACE_KEY, FaceKey, dropped_faces, face_key
 from faceswap_core.stages.weights import FINISHED, pick_device, resolve_precision
 from faceswap_core.storage import Workspace, atomic_path, process_lives
 from faceswap_core.threads import cap_threads
@@ -34,7 +34,7 @@ from faceswap_core.types import U8, FileRef, Json, ManifestRef, Progress, no_pro
 
 _log = logging.getLogger(__name__)
 
-TRAINING_VERSION = 3
+TRAINING_VERSION = 4
 """Raised when equal settings and faces give other weights."""
 _LEASE_SECONDS = 600
 _NOT_IN_THE_FOLDER_KEY = {"iterations", "checkpoint_every", "preset"}
@@ -65,9 +65,12 @@ def train_model(
     align: AlignSettings,
     seed: int,
     runtime: RuntimeSettings,
+    selection: ManifestRef | None = None,
     progress: Progress = no_progress,
 ) -> Trained:
     """Train until ``settings.iterations`` steps are done, going on from the latest checkpoint.
+
+    Only the faces that ``selection`` keeps are learnt from; without one, all.
 
     Raises:
         NoFaceError: a side has no face to train on.
@@ -76,11 +79,11 @@ def train_model(
     device = pick_device(runtime)
     cap_threads(runtime.threads)
     settings = settings.model_copy(update={"precision": resolve_precision(settings.precision, device)})
-    key = folder_key(side_a, side_b, stats, names, settings, align, seed, device.type)
+    key = folder_key(side_a, side_b, stats, names, settings, align, seed, device.type, selection)
     folder = workspace.path(layout.checkpoint_folder(key))
     colors = color_facts(workspace, stats)
-    sampler = _sampler(workspace, (side_a, side_b), names, colors, settings, align, seed)
-    trainer = Trainer(_recipe(settings, align, seed, colors[names[1]]), device)
+    sampler = _sampler(workspace, (side_a, side_b), names, colors, settings, align, seed, selection)
+    trainer = Trainer(_recipe(settings, seed, colors[names[1]]), device)
     with _lease(folder) as renew:
         trainer.restore(folder)
         began = trainer.step
@@ -112,6 +115,7 @@ def train_model(
             "sides": list(names),
             "coverage": align.coverage,
             "eye_distance": align.eye_distance,
+            "centre": align.centre,
             "step": trainer.step,
             "colors": colors,
         }
@@ -135,6 +139,7 @@ def folder_key(
     align: AlignSettings,
     seed: int,
     device: str,
+    selection: ManifestRef | None = None,
 ) -> str:
     """Name of the checkpoint folder: all that the weights depend on, except how many steps are wanted."""
     parts = {
@@ -147,11 +152,12 @@ def folder_key(
         "align": align.model_dump(mode="json"),
         "seed": seed,
         "device": device,
+        "selection": selection["sha256"] if selection else None,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _recipe(settings: TrainSettings, align: AlignSettings, seed: int, common: dict[str, list[float]]) -> Recipe:
+def _recipe(settings: TrainSettings, seed: int, common: dict[str, list[float]]) -> Recipe:
     mean, std = (tuple(v / 255 for v in common[k]) for k in ("mean", "std"))
     return Recipe(
         model=settings.model,
@@ -164,21 +170,12 @@ def _recipe(settings: TrainSettings, align: AlignSettings, seed: int, common: di
         mask_weight=settings.mask_weight,
         edge_weight=settings.edge_weight,
         feature_weight=settings.feature_weight,
-        features=feature_spots(align),
         alpha_weight=settings.alpha_weight,
         match_weight=settings.match_weight,
         seed=seed,
         color_mean=(mean[0], mean[1], mean[2]),
         color_std=(std[0], std[1], std[2]),
     )
-
-
-def feature_spots(align: AlignSettings) -> tuple[tuple[float, float, float], ...]:
-    """Centre x, y and reach of both eyes with their brows and of the mouth, as shares of the view's side."""
-    to_view = template_to_chip(1000, align.eye_distance, 1.0) / 1000
-    eyes, mouth = np.add(template5()[:2], [0.0, -0.1]), template5()[3:].mean(0)
-    spots = apply(to_view, np.array([*eyes, mouth]))
-    return tuple((float(x), float(y), 0.3 * align.eye_distance) for x, y in spots)
 
 
 def _sampler(
@@ -189,12 +186,14 @@ def _sampler(
     settings: TrainSettings,
     align: AlignSettings,
     seed: int,
+    selection: ManifestRef | None,
 ) -> Sampler:
     loaded = []
+    dropped = dropped_faces(workspace, selection)
     for name, chunks in zip(names, sides, strict=True):
-        chips, held_out = _split(workspace, chunks, settings.validation_share)
+        chips, held_out = _split(workspace, chunks, settings.validation_share, dropped)
         if not len(chips):
-            raise NoFaceError(f"subject {name!r} has no face to train on: give videos that show it")
+            raise NoFaceError(f"subject {name!r} has no face to train on: give videos that show it, or keep more faces")
         found = colors[name]
         loaded.append(Side(chips, held_out, np.array(found["scale"]), np.array(found["shift"])))
     amounts = ("rotation", "zoom", "shift", "flip", "warp", "light", "color")
@@ -212,11 +211,13 @@ def _sampler(
     )
 
 
-def _split(workspace: Workspace, chunks: Sequence[AlignedChunk], share: float) -> tuple[U8, U8]:
-    """Chips (N, S, S, 4) for training and the last ``share`` of every video, held out; interpolated faces left out."""
+def _split(
+    workspace: Workspace, chunks: Sequence[AlignedChunk], share: float, dropped: Set[FaceKey] = frozenset()
+) -> tuple[U8, U8]:
+    """Chips (N, S, S, 6) to train on and the last ``share`` of every video, held out; none interpolated or dropped."""
     by_video: dict[str, list[U8]] = {}
     for chunk in chunks:
-        for video, chip in _read_chips(workspace, chunk):
+        for video, chip in _read_chips(workspace, chunk, dropped):
             by_video.setdefault(video, []).append(chip)
     kept: list[U8] = []
     held_out: list[U8] = []
@@ -224,17 +225,18 @@ def _split(workspace: Workspace, chunks: Sequence[AlignedChunk], share: float) -
         end = len(chips) - int(len(chips) * share)
         kept += chips[:end]
         held_out += chips[end:]
-    empty = np.zeros((0, 8, 8, 4), np.uint8)
+    empty = np.zeros((0, 8, 8, 6), np.uint8)
     return (np.stack(kept) if kept else empty), (np.stack(held_out) if held_out else empty)
 
 
-def _read_chips(workspace: Workspace, chunk: AlignedChunk) -> Iterator[tuple[str, U8]]:
-    """Source video and chip with its mask as fourth channel, face by face."""
-    aligned = manifest.stream(workspace, chunk["aligned"], ALIGNED, ["video", "chip", "interpolated"])
-    masks = manifest.stream(workspace, chunk["masks"], MASKS, ["mask"])
+def _read_chips(workspace: Workspace, chunk: AlignedChunk, dropped: Set[FaceKey]) -> Iterator[tuple[str, U8]]:
+    """Source video and chip, RGB, mask, eyes, mouth, face by face."""
+    aligned = manifest.stream(workspace, chunk["aligned"], ALIGNED, [*FACE_KEY, "chip", "interpolated"])
+    masks = manifest.stream(workspace, chunk["masks"], MASKS, ["mask", "features"])
     for row, mask in zip(aligned, masks, strict=True):
-        if not row["interpolated"]:
-            yield row["video"], np.dstack([unpack(row["chip"]), unpack(mask["mask"])])
+        if not row["interpolated"] and face_key(row) not in dropped:
+            features = unpack(mask["features"])[..., :2]
+            yield row["video"], np.dstack([unpack(row["chip"]), unpack(mask["mask"]), features])
 
 
 def _publish_weights(workspace: Workspace, folder: Path, trainer: Trainer, facts: Json) -> FileRef:

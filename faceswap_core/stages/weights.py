@@ -12,8 +12,10 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from faceswap_core.config import AlignSettings, RuntimeSettings
+from faceswap_core.config_align import VIEWS
 from faceswap_core.errors import EnvironmentFault, ManifestError, SettingsError
 from faceswap_core.faces.color import ColorMap, missed_light
+from faceswap_core.faces.occlusion import unobstructed
 from faceswap_core.models import MODELS, Original
 from faceswap_core.models.blocks import channels_last
 from faceswap_core.models.checkpoint import load_weights
@@ -48,6 +50,8 @@ class WeightsFacts:
     """Side of the view as a share of the chip's side."""
     eye_distance: float
     """Distance of the eyes as a share of the view's side."""
+    centre: float
+    """Height of the view's centre below the eyes, in eye distances."""
     step: int
     """Training steps."""
     colors: tuple[ColorFacts, ColorFacts]
@@ -84,6 +88,7 @@ def read_facts(path: Path) -> WeightsFacts:
             sides=sides,
             coverage=float(data["coverage"]),
             eye_distance=float(data["eye_distance"]),
+            centre=float(data.get("centre", VIEWS["face"]["centre"])),  # older files know one view
             step=int(data["step"]),
             colors=(colors[0], colors[1]),
         )
@@ -99,11 +104,12 @@ def check_view(facts: WeightsFacts, align: AlignSettings) -> None:
     Raises:
         SettingsError: ``align`` differs from the training's.
     """
-    if (facts.coverage, facts.eye_distance) != (align.coverage, align.eye_distance):
-        raise SettingsError(
-            f"the model was trained with align.coverage {facts.coverage} and align.eye_distance "
-            f"{facts.eye_distance}, the job has {align.coverage} and {align.eye_distance}: use the model's"
-        )
+    for name in ("coverage", "eye_distance", "centre"):
+        learned, given = getattr(facts, name), getattr(align, name)
+        if learned != given:
+            raise SettingsError(
+                f"the model was trained with align.{name} {learned}, the job has {given}: use the model's"
+            )
 
 
 def finished_weights(folder: Path) -> FileRef:
@@ -171,13 +177,14 @@ class Swapper:
         """Side of a view in pixels."""
         return self.facts.sizes["resolution"]
 
-    def draw(self, views: F32, *, source: int, target: int) -> F32:
+    def draw(self, views: F32, *, source: int, target: int, occlusion: float = 0.0) -> F32:
         """D_target(E(views)), at a swap in the light that D_source(E(views)) misses.
 
         Args:
             views: (N, R, R, 3) 0..255 in the colours of side ``source``.
             source: side of the views, 0 or 1.
             target: side whose face is drawn.
+            occlusion: difference, of 1, above which what D_source misses at a swap is cut out of alpha; 0 cuts nothing.
 
         Returns:
             (N, R, R, 4) RGBA 0..255 in the common colour space, colours not clipped.
@@ -186,7 +193,10 @@ class Swapper:
         drawn = self._through(common, source, target)
         if source != target:
             again = self._through(common, source, source)
-            drawn[..., :3] += missed_light(common, again[..., :3], again[..., 3] / np.float32(255))
+            light = missed_light(common, again[..., :3], again[..., 3] / np.float32(255))
+            drawn[..., :3] += light
+            if occlusion:
+                drawn[..., 3] *= unobstructed(common, again[..., :3] + light, occlusion)
         return drawn
 
     def _through(self, common: F32, source: int, target: int) -> F32:

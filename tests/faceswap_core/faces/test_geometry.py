@@ -6,7 +6,6 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from faceswap_core.faces.geometry import (
-    FACE_CENTRE_BELOW_EYES,
     apply,
     chip_to_view,
     compose,
@@ -112,14 +111,15 @@ def test_template_has_eyes_one_apart_about_the_origin():
 
 @pytest.mark.parametrize(("size", "eyes", "coverage"), [(128, 0.47, 0.625), (256, 0.5, 1.0), (64, 0.3, 0.5)])
 def test_chip_shows_the_eyes_at_the_wanted_distance(size, eyes, coverage):
-    left, right, *_ = apply(template_to_chip(size, eyes, coverage), template5())
+    left, right, *_ = apply(template_to_chip(size, eyes, coverage, 0.45), template5())
     assert np.linalg.norm(right - left) == pytest.approx(eyes * coverage * size)
     in_view = apply(chip_to_view(size, coverage, 64), np.stack([left, right]))
     assert np.linalg.norm(in_view[1] - in_view[0]) == pytest.approx(eyes * 64)
 
 
-def test_chip_is_centred_below_the_eyes():
-    centre = apply(template_to_chip(128, 0.47, 0.625), np.array([[0, FACE_CENTRE_BELOW_EYES]]))
+@pytest.mark.parametrize("below", [0.45, 0.0, 0.5])
+def test_chip_is_centred_below_the_eyes(below):
+    centre = apply(template_to_chip(128, 0.47, 0.625, below), np.array([[0, below]]))
     np.testing.assert_allclose(centre, [[63.5, 63.5]])
 
 

@@ -20,7 +20,7 @@ def sampler():
     rng = np.random.default_rng(0)
 
     def side(count, shift):
-        coarse = rng.integers(30, 220, (count + 3, 12, 12, 4), dtype=np.uint8)
+        coarse = rng.integers(30, 220, (count + 3, 12, 12, 6), dtype=np.uint8)
         chips = np.kron(coarse, np.ones((1, 8, 8, 1), np.uint8))
         return Side(chips[:count], chips[count:], np.array([1.0, 0.9, 1.1]), np.full(3, shift))
 

@@ -47,7 +47,7 @@ def test_shapes_and_range(sampler):
     for side in "ab":
         assert getattr(batch, f"input_{side}").shape == (4, 3, 64, 64)
         target = getattr(batch, f"target_{side}")
-        assert target.shape == (4, 4, 64, 64)
+        assert target.shape == (4, 6, 64, 64)
         assert target.min() >= 0
         assert target.max() <= 1
 
@@ -62,7 +62,7 @@ def test_dropout_keeps_the_mean_of_the_latent_vectors(sampler):
 
 def test_sides_are_not_mixed_up(sampler):
     def flat(value):
-        chips = np.full((3, 96, 96, 4), value, np.uint8)
+        chips = np.full((3, 96, 96, 6), value, np.uint8)
         return Side(chips, chips, np.ones(3), np.zeros(3))
 
     how = replace(sampler.how, light=0, color=0)
@@ -78,7 +78,7 @@ def test_colours_go_to_the_common_space_and_the_mask_does_not():
 
 
 def test_light_falls_alike_on_input_and_target_and_not_on_the_mask(sampler):
-    flat = np.full((3, 96, 96, 4), 100, np.uint8)
+    flat = np.full((3, 96, 96, 6), 100, np.uint8)
     side = Side(flat, flat, np.ones(3), np.zeros(3))
     batch = replace(sampler, a=side, b=side).draw(0)
     assert batch.input_a.std() > 0.02
@@ -87,14 +87,14 @@ def test_light_falls_alike_on_input_and_target_and_not_on_the_mask(sampler):
 
 
 def test_held_out_faces_are_undisturbed_and_evenly_spread(sampler):
-    chips = np.arange(100, dtype=np.uint8)[:, None, None, None] * np.ones((1, 96, 96, 4), np.uint8)
+    chips = np.arange(100, dtype=np.uint8)[:, None, None, None] * np.ones((1, 96, 96, 6), np.uint8)
     side = Side(chips, chips, np.ones(3), np.zeros(3))
     views = sampler.held_out(side, 5)
     assert (views[:, 0, 0, 0] * 255).round().tolist() == [0, 25, 50, 74, 99]
-    assert sampler.held_out(side).shape == (64, 4, 64, 64)
+    assert sampler.held_out(side).shape == (64, 6, 64, 64)
     assert len(sampler.held_out(sampler.a)) == 3
 
 
 def test_without_held_out_faces_there_are_no_views(sampler):
-    empty = replace(sampler.a, held_out=np.zeros((0, 96, 96, 4), np.uint8))
-    assert sampler.held_out(empty).shape == (0, 4, 64, 64)
+    empty = replace(sampler.a, held_out=np.zeros((0, 96, 96, 6), np.uint8))
+    assert sampler.held_out(empty).shape == (0, 6, 64, 64)

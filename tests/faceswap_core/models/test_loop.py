@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from faceswap_core.errors import ManifestError
 from faceswap_core.models import alignment
 from faceswap_core.models.checkpoint import POINTER, load_weights, save_weights
-from faceswap_core.models.loop import Recipe, Trainer, build_network, importance_map, preview_views, train
+from faceswap_core.models.loop import Recipe, Trainer, build_network, importance_of, preview_views, train
 from faceswap_core.storage import sha256_file
 from faceswap_core.types import no_progress
 
@@ -25,7 +25,6 @@ RECIPE = Recipe(
     mask_weight=1.0,
     edge_weight=1.0,
     feature_weight=3.0,
-    features=((0.3, 0.3, 0.1), (0.7, 0.3, 0.1)),
     alpha_weight=0.1,
     match_weight=0.2,
     seed=0,
@@ -276,7 +275,7 @@ class TestTraining:
         assert row.validation_b != row.validation_a
 
     def test_validation_without_faces_is_not_measured(self, sampler, tmp_path):
-        empty = np.zeros((0, 96, 96, 4), np.uint8)
+        empty = np.zeros((0, 96, 96, 6), np.uint8)
         sampler = replace(sampler, a=replace(sampler.a, held_out=empty))
         trainer = fresh()
         run(trainer, sampler, 1, tmp_path)
@@ -294,17 +293,18 @@ class TestTraining:
             torch.testing.assert_close(grid[0, 1], trainer.ema(a, 0, 0)[0, :3], atol=1e-5, rtol=1e-4)
 
     def test_preview_without_held_out_faces_shows_trained_ones(self, sampler):
-        empty = np.zeros((0, 96, 96, 4), np.uint8)
+        empty = np.zeros((0, 96, 96, 6), np.uint8)
         sampler = replace(sampler, b=replace(sampler.b, held_out=empty))
         assert preview_views(fresh(), sampler, rows=2).shape == (2, 6, 3, 64, 64)
 
 
-def test_the_features_weigh_most_where_they_are():
-    weights = importance_map(RECIPE)[0, 0]
-    assert weights.shape == (64, 64)
-    assert weights.max() == pytest.approx(4.0, abs=0.05)
-    assert (weights[19, 19], weights[19, 44]) == pytest.approx((4.0, 4.0), abs=0.05)
-    assert weights[60, 32] == pytest.approx(1.0, abs=0.01)
+def test_eyes_and_mouth_weigh_most_where_they_are_in_each_sample():
+    targets = torch.zeros(2, 6, 8, 8)
+    targets[0, 4, 2, 2] = targets[1, 5, 6, 6] = 1.0
+    weights = importance_of(targets, 3.0)
+    assert weights.shape == (2, 1, 8, 8)
+    assert (weights[0, 0, 2, 2], weights[1, 0, 6, 6]) == (4.0, 4.0)
+    assert weights.sum() == 2 * 64 + 2 * 3
 
 
 def test_settled_statistics_depend_on_the_weights_alone(sampler):

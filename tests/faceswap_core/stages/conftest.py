@@ -18,9 +18,11 @@ from faceswap_core.config import (
     DecodeSettings,
     DetectSettings,
     EncodeSettings,
+    MaskSettings,
     NormalizeSettings,
     RuntimeSettings,
     SmoothSettings,
+    SwapTarget,
     TrackSettings,
     TrainSettings,
 )
@@ -30,6 +32,7 @@ from faceswap_core.stages.align import AlignedChunk, align_landmarks
 from faceswap_core.stages.decode import VideoPlan, decode_frames, plan_video, video_ref
 from faceswap_core.stages.detect import detect_faces
 from faceswap_core.stages.encode import reencode_chunk
+from faceswap_core.stages.masks import make_masks
 from faceswap_core.stages.normalize import normalize_color
 from faceswap_core.stages.smooth import smooth_frames
 from faceswap_core.stages.swap import swap_frames
@@ -74,8 +77,14 @@ class Chain:
         frames = [decode_frames(w, video, plan, i) for i in range(plan["chunks"])]
         detections = [detect_faces(w, video, f, self.detect, truth) for f in frames]
         tracks = track_faces(w, frames, detections, subject, TrackSettings())
-        aligned = [align_landmarks(w, video, f, t, self.align) for f, t in zip(frames, tracks, strict=True)]
-        return Faceset(video, plan, frames, detections, tracks, aligned)
+        cut = [align_landmarks(w, video, f, t, self.align) for f, t in zip(frames, tracks, strict=True)]
+        return Faceset(video, plan, frames, detections, tracks, self.masked(cut))
+
+    def masked(self, aligned: list[ManifestRef], settings: MaskSettings | None = None) -> list[AlignedChunk]:
+        masks = [
+            make_masks(self.workspace, i, ref, self.align, settings or MaskSettings()) for i, ref in enumerate(aligned)
+        ]
+        return [AlignedChunk(aligned=a, masks=m) for a, m in zip(aligned, masks, strict=True)]
 
     def stats(self, a: Faceset, b: Faceset) -> ManifestRef:
         return normalize_color(self.workspace, a.aligned, b.aligned, self.names, NormalizeSettings())
@@ -84,9 +93,10 @@ class Chain:
         stats = self.stats(a, b)
         return train_model(self.workspace, a.aligned, b.aligned, stats, self.names, settings, self.align, 0, RUNTIME)
 
-    def swap(self, plate: Faceset, weights: FileRef, batch: int = 16) -> list[ManifestRef]:
+    def swap(self, plate: Faceset, weights: FileRef, batch: int = 16, occlusion: float = 0.0) -> list[ManifestRef]:
+        settings = SwapTarget(to=self.names[1], batch=batch, occlusion=occlusion)
         return [
-            swap_frames(self.workspace, i, c["aligned"], weights, self.names, self.align, batch, RUNTIME)
+            swap_frames(self.workspace, i, c["aligned"], weights, self.names, self.align, settings, RUNTIME)
             for i, c in enumerate(plate.aligned)
         ]
 

@@ -159,9 +159,10 @@ class TestAlign:
                 assert image.shape == (64, 64, 3)
                 assert alpha.shape == (64, 64)
                 sums = sum_colors(image, alpha)
-                assert chip["color_sum"] == pytest.approx(sums.total.tolist())
-                assert chip["color_square_sum"] == pytest.approx(sums.square.tolist())
-                assert chip["color_weight"] == pytest.approx(sums.weight)
+                assert mask["color_sum"] == pytest.approx(sums.total.tolist())
+                assert mask["color_square_sum"] == pytest.approx(sums.square.tolist())
+                assert mask["color_weight"] == pytest.approx(sums.weight)
+                assert unpack(mask["features"]).shape == (64, 64, 3)
                 assert chip["video"] == plate.video["sha256"]
 
     @pytest.mark.parametrize("scale", [1.0, 0.7, 0.3, 0.11])

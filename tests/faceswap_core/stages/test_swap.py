@@ -95,11 +95,13 @@ class TestSwap:
         assert np.abs(patch[..., 3] - drawn[..., 3]).max() <= 1
 
     def test_direction_decides_who_is_drawn(self, chain, plate, trained, swapped):
-        from faceswap_core.config import RuntimeSettings
+        from faceswap_core.config import RuntimeSettings, SwapTarget
 
         runtime, align = RuntimeSettings(device="cpu", threads=1), AlignSettings(size=64)
         aligned = plate.aligned[0]["aligned"]
-        again = swap_frames(chain.workspace, 0, aligned, trained["weights"], ("a", "a"), align, 1, runtime)
+        again = swap_frames(
+            chain.workspace, 0, aligned, trained["weights"], ("a", "a"), align, SwapTarget(to="a", batch=1), runtime
+        )
         assert rows_of(chain, [again], SWAPPED) != rows_of(chain, swapped[:1], SWAPPED)
 
     def test_altered_chips_are_refused(self, chain, plate, trained, tmp_path):

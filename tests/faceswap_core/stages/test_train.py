@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from faceswap_core import layout, manifest
-from faceswap_core.config import AlignSettings, RuntimeSettings, TrainSettings
+from faceswap_core.config import AlignSettings, RuntimeSettings, SwapTarget, TrainSettings
 from faceswap_core.errors import EnvironmentFault, ManifestError, ResourceError, SettingsError
 from faceswap_core.schemas import ALIGNED, COLOR_STATS, TRAIN_LOG
 from faceswap_core.stages.images import unpack
@@ -31,7 +31,8 @@ LONG = SHORT.model_copy(update={"iterations": 8})
 @pytest.fixture
 def apart(chain, plate, other, tmp_path):
     """The same faces in a workspace of their own, without any training."""
-    shutil.copytree(chain.workspace.root / layout.ALIGNED, tmp_path / layout.ALIGNED)
+    for folder in (layout.ALIGNED, layout.MASKS):
+        shutil.copytree(chain.workspace.root / folder, tmp_path / folder)
     return replace(chain, workspace=Workspace(tmp_path))
 
 
@@ -225,7 +226,7 @@ class TestSwapper:
             with pytest.raises(ManifestError, match="missing or were altered"):
                 Swapper(chain.workspace, {**trained["weights"], **wrong}, CPU)
 
-    @pytest.mark.parametrize("change", [{"eye_distance": 0.5}, {"coverage": 0.7}])
+    @pytest.mark.parametrize("change", [{"eye_distance": 0.5}, {"coverage": 0.7}, {"centre": 0.3}])
     def test_chips_of_another_cut_are_refused(self, chain, trained, plate, change):
         align = AlignSettings(size=64, **change)
         with pytest.raises(SettingsError, match="use the model's"):
@@ -233,7 +234,7 @@ class TestSwapper:
         aligned = plate.aligned[0]["aligned"]
         runtime = RuntimeSettings(device="cpu", threads=1)
         with pytest.raises(SettingsError, match="use the model's"):
-            swap_frames(chain.workspace, 0, aligned, trained["weights"], ("a", "b"), align, 16, runtime)
+            swap_frames(chain.workspace, 0, aligned, trained["weights"], ("a", "b"), align, SwapTarget(to="b"), runtime)
 
     def test_larger_chips_of_the_same_cut_are_taken(self, chain, trained):
         check_view(Swapper(chain.workspace, trained["weights"], CPU).facts, AlignSettings(size=256))
