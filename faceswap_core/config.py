@@ -15,6 +15,8 @@ from pydantic import Field, field_validator, model_validator
 from faceswap_core.config_branch import Branch
 from faceswap_core.config_encode import EncodeSettings as EncodeSettings
 from faceswap_core.config_output import OutputSettings as OutputSettings
+from faceswap_core.config_provenance import LabelSettings as LabelSettings
+from faceswap_core.config_provenance import ProvenanceSettings as ProvenanceSettings
 from faceswap_core.config_training import TrainSettings as TrainSettings
 from faceswap_core.errors import SettingsError
 
@@ -179,6 +181,8 @@ class JobSettings(Branch):
     """How patches are laid over the frame."""
     encode: EncodeSettings = EncodeSettings()
     """How the output is encoded."""
+    provenance: ProvenanceSettings = ProvenanceSettings()
+    """What the consents must cover, who signs the output, and how it is labelled."""
     runtime: RuntimeSettings = RuntimeSettings()
     """Speed only."""
 
@@ -240,6 +244,13 @@ class JobSettings(Branch):
                     update={name: full(path) for name in ("video", "folder") if (path := getattr(self.output, name))}
                 ),
                 "subjects": subjects,
+                "provenance": self.provenance.model_copy(
+                    update={
+                        name: full(path)
+                        for name in ("trusted_keys", "revocations", "certificates", "key")
+                        if (path := getattr(self.provenance, name))
+                    }
+                ),
                 "train": train,
             }
         )

@@ -10,6 +10,8 @@ from prefect.futures import PrefectFuture
 
 from faceswap_core import layout
 from faceswap_core.config import JobSettings, SmoothSettings
+from faceswap_core.stages.consent import ConsentGate, check_model
+from faceswap_core.storage import Workspace
 from faceswap_core.types import FileRef, Json, ManifestRef
 from flows.faceset import Faceset
 from flows.gather import gather
@@ -35,9 +37,11 @@ class Converted:
     """REPORT of the verification."""
 
 
-def convert(job: JobSettings, plate: Faceset, weights: FileRef) -> Converted:
-    """Swap, smooth, encode or export, put together and verify."""
+def convert(job: JobSettings, gate: ConsentGate, plate: Faceset, weights: FileRef) -> Converted:
+    """Swap, smooth, encode or export, put together and verify; consents are checked before the first and the last."""
+    check_model(Workspace(job.workspace), weights, gate.check("the swap"))
     chunks = _finished_chunks(job, plate, weights)
+    gate.check("the export")
     return _video(job, plate, chunks) if job.output.kind == "video" else _folder(job, plate, chunks)
 
 

@@ -14,6 +14,7 @@ from faceswap_core.config import JobSettings
 from faceswap_core.errors import SettingsError
 from faceswap_core.stages.align import AlignedChunk
 from faceswap_core.stages.decode import VideoPlan, video_ref
+from faceswap_core.trust.consent import Grant
 from faceswap_core.types import FileRef, ManifestRef
 from flows.gather import gather
 from tasks import progress
@@ -53,7 +54,7 @@ class _Work:
     tracks: list[ManifestRef] = field(default_factory=list)
 
 
-def build_facesets(job: JobSettings, wanted: Mapping[Path, str]) -> dict[Path, Faceset]:
+def build_facesets(job: JobSettings, wanted: Mapping[Path, str], consents: Mapping[str, Grant]) -> dict[Path, Faceset]:
     """Analyse videos, each with the name of the subject that it shows; chunks of different videos overlap."""
     works = _planned(job, wanted)
     for work in works:
@@ -62,7 +63,7 @@ def build_facesets(job: JobSettings, wanted: Mapping[Path, str]) -> dict[Path, F
         _submit_detection(job, work)
     for work in works:
         _track(job, work)
-        _submit_alignment(job, work)
+        _submit_alignment(job, work, {work.subject: consents[work.subject]})
     return {path: _collected(work) for path, work in zip(wanted, works, strict=True)}
 
 
@@ -122,9 +123,10 @@ def _track(job: JobSettings, work: _Work) -> None:
     )
 
 
-def _submit_alignment(job: JobSettings, work: _Work) -> None:
+def _submit_alignment(job: JobSettings, work: _Work, consents: dict[str, Grant]) -> None:
     for i, (frames, tracks) in enumerate(zip(work.frames, work.tracks, strict=True)):
-        work.aligning.append(align_landmarks.submit(str(job.workspace), work.video, i, frames, tracks, job.align))
+        arguments = (str(job.workspace), work.video, i, frames, tracks, job.align, consents)
+        work.aligning.append(align_landmarks.submit(*arguments))
 
 
 def _collected(work: _Work) -> Faceset:

@@ -8,6 +8,7 @@ from prefect import flow
 
 from faceswap_core.config import JobSettings, names_checkpoint
 from faceswap_core.errors import NoFaceError
+from faceswap_core.stages.consent import ConsentGate
 from faceswap_core.stages.weights import finished_weights
 from faceswap_core.types import Json
 from flows.convert import convert
@@ -25,21 +26,23 @@ from tasks.tally import Tally, counting
 
 
 @flow(name="swap-video", flow_run_name="{job.name}", persist_result=False)
-def swap_video(job: JobSettings, force: bool = False) -> Json:
+def swap_video(job: JobSettings, force: bool = False, allow_test_consent: bool = False) -> Json:
     """Swap the face of the plate for that of another person, by training on both.
 
     Args:
         job: Everything the job file says.
         force: Whether to run a job that was refused for its cost.
+        allow_test_consent: Whether records of kind ``test`` count; written into the output.
 
     Returns:
         run, output, report, computed, cached and seconds of the run.
     """
     job = job.with_absolute_paths(Path.cwd())
-    check_job(job, force=force)
+    check_job(job, force=force, allow_test_consent=allow_test_consent)
+    gate = ConsentGate(job, allow_test=allow_test_consent)
     tally = Tally()
     with recorded(job) as run, counting(tally), job_runner(str(job.workspace), job.runtime.workers):
-        made = _make(job, tally)
+        made = _make(job, gate, tally)
         report = build_report(job, made)
         path = write_report(job, run, made, report)
         output = made.converted.output
@@ -50,16 +53,16 @@ def swap_video(job: JobSettings, force: bool = False) -> Json:
         return result
 
 
-def _make(job: JobSettings, tally: Tally) -> Made:
-    facesets = build_facesets(job, footage(job))
+def _make(job: JobSettings, gate: ConsentGate, tally: Tally) -> Made:
+    facesets = build_facesets(job, footage(job), gate.check("the analysis"))
     plate = facesets[job.plate.video]
     _refuse_without_face(job, plate)
     if names_checkpoint(job.train.model):
         trained, weights = None, finished_weights(Path(job.train.model))
     else:
-        trained = train(job, facesets)
+        trained = train(job, facesets, gate.check("training"))
         weights = trained["weights"]
-    converted = convert(job, plate, weights)
+    converted = convert(job, gate, plate, weights)
     truth = evaluate(job, facesets, weights)
     return Made(plate, weights, trained, converted, truth, tally.report())
 

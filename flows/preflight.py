@@ -10,6 +10,7 @@ from faceswap_core.config_recode import RecodeSettings
 from faceswap_core.errors import DiskFullError, MediaError, SettingsError
 from faceswap_core.models import MODELS
 from faceswap_core.outfolder import check_replaceable
+from faceswap_core.stages.consent import ConsentGate
 from faceswap_core.stages.weights import check_view, finished_weights, pick_device, read_facts
 from faceswap_core.storage import Workspace, free_bytes, sha256_file
 from faceswap_core.video.encoder import require_encoder
@@ -24,13 +25,14 @@ _GFLOPS_PER_CORE = 100.0
 _SPARE_BYTES = 16 * 1024 * 1024
 
 
-def check_job(job: JobSettings, *, force: bool) -> None:
+def check_job(job: JobSettings, *, force: bool, allow_test_consent: bool = False) -> None:
     """Refuse a job that cannot end well.
 
     Raises:
         SettingsError: a subject without footage, or a training that would take days on a CPU.
         MediaError: a video is missing.
         EnvironmentFault: the wanted device or encoder is missing, or the disk is clearly too small.
+        ConsentError: the people's records do not cover the job.
     """
     Workspace(job.workspace)
     device = pick_device(job.runtime).type
@@ -41,6 +43,7 @@ def check_job(job: JobSettings, *, force: bool) -> None:
         _check_training_cost(job)
     _check_footage(job)
     _check_disk(job)
+    ConsentGate(job, allow_test=allow_test_consent).check("the run")
 
 
 def check_recode(settings: RecodeSettings) -> None:

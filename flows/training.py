@@ -8,19 +8,22 @@ from pathlib import Path
 from faceswap_core import layout
 from faceswap_core.config import JobSettings
 from faceswap_core.stages.train import Trained
+from faceswap_core.trust.consent import Grant
 from flows.faceset import Faceset, chunks_of
 from flows.gather import gather
 from tasks import progress
 from tasks.training import normalize_color, train_model
 
 
-def train(job: JobSettings, facesets: Mapping[Path, Faceset]) -> Trained:
+def train(job: JobSettings, facesets: Mapping[Path, Faceset], consents: dict[str, Grant]) -> Trained:
     """Match colours and train; side A is the plate's subject, side B the one who is drawn."""
     names = (job.plate.subject, job.swap.to)
     side_a, side_b = (chunks_of(facesets, job.training_videos(name)) for name in names)
     workspace = str(job.workspace)
-    (stats,) = gather([normalize_color.submit(workspace, side_a, side_b, names, job.normalize)])
+    (stats,) = gather([normalize_color.submit(workspace, side_a, side_b, names, job.normalize, consents)])
     progress.expect(layout.TRAINING, job.train.iterations, "iterations")
-    trained = train_model(workspace, side_a, side_b, stats, names, job.train, job.align, job.seed, job.runtime)
+    trained = train_model(
+        workspace, side_a, side_b, stats, names, job.train, job.align, job.seed, job.runtime, consents
+    )
     progress.finished(layout.TRAINING, "all", job.train.iterations, "iterations")
     return trained

@@ -8,6 +8,7 @@ from faceswap_core.stages import align, decode, detect, track
 from faceswap_core.stages.align import AlignedChunk
 from faceswap_core.stages.decode import VideoPlan
 from faceswap_core.storage import Workspace
+from faceswap_core.trust.consent import Grant
 from faceswap_core.types import FileRef, ManifestRef
 from tasks import progress
 from tasks.options import detector_digests, stage_task
@@ -62,10 +63,11 @@ def align_landmarks(
     frames: ManifestRef,
     tracks: ManifestRef,
     settings: AlignSettings,
+    consents: dict[str, Grant],
 ) -> AlignedChunk:
     """Cut the subject's face out of every frame of one chunk."""
     tell = progress.of(layout.ALIGNED, part_name(video, chunk_index))
-    return align.align_landmarks(Workspace(workspace), video, frames, tracks, settings, tell)
+    return align.align_landmarks(Workspace(workspace), video, frames, tracks, settings, tell, consents)
 
 
 def part_name(video: FileRef, chunk_index: int) -> str:

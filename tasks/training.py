@@ -9,6 +9,7 @@ from faceswap_core.stages.align import AlignedChunk
 from faceswap_core.stages.train import Trained
 from faceswap_core.stages.weights import pick_device
 from faceswap_core.storage import Workspace
+from faceswap_core.trust.consent import Grant
 from faceswap_core.types import ManifestRef
 from tasks import progress
 from tasks.artifacts import progress_artifact
@@ -22,9 +23,10 @@ def normalize_color(
     side_b: list[AlignedChunk],
     names: tuple[str, str],
     settings: NormalizeSettings,
+    consents: dict[str, Grant],
 ) -> ManifestRef:
     """Measure the colours of both sides."""
-    return normalize.normalize_color(Workspace(workspace), side_a, side_b, names, settings)
+    return normalize.normalize_color(Workspace(workspace), side_a, side_b, names, settings, consents)
 
 
 @stage_task(layout.TRAINING, train.TRAINING_VERSION, digests=device_digests, pooled=False)
@@ -38,10 +40,11 @@ def train_model(
     align: AlignSettings,
     seed: int,
     runtime: RuntimeSettings,
+    consents: dict[str, Grant],
 ) -> Trained:
     """Train, going on from the latest checkpoint."""
     tell = progress.of_training(layout.TRAINING, "all", settings.checkpoint_every)
     with gpu_slot(pick_device(runtime).type), progress_artifact("train-model", tell) as told:
         return train.train_model(
-            Workspace(workspace), side_a, side_b, stats, names, settings, align, seed, runtime, told
+            Workspace(workspace), side_a, side_b, stats, names, settings, align, seed, runtime, told, consents
         )

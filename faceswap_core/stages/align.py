@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TypedDict
 
 import cv2
@@ -27,6 +27,7 @@ from faceswap_core.stages.decode import published_chunk, read_frames
 from faceswap_core.stages.images import pack
 from faceswap_core.storage import Workspace
 from faceswap_core.threads import cap_threads
+from faceswap_core.trust.consent import NOBODY, Grant, bound
 from faceswap_core.types import F64, U8, FileRef, ManifestRef, Progress, no_progress
 from faceswap_core.video.colour import to_rgb
 
@@ -47,11 +48,12 @@ def align_landmarks(
     tracks: ManifestRef,
     settings: AlignSettings,
     progress: Progress = no_progress,
+    consents: Mapping[str, Grant] = NOBODY,
 ) -> AlignedChunk:
     """Cut out the subject's face in every frame of one chunk.
 
     A chip is cut along the similarity of the smoothed points; the matrix beside it maps frame px to chip px and
-    is the one its patch is pasted with.
+    is the one its patch is pasted with. ``consents`` (record and digest by subject) stand in the metadata.
     """
     cap_threads(1)
     chunk, _ = published_chunk(workspace, frames)
@@ -72,9 +74,11 @@ def align_landmarks(
             progress(done, frames["rows"], "frames")
 
     name = layout.chunk_name("aligned", chunk.chunk_index)
-    aligned = manifest.publish(workspace, layout.ALIGNED, name, ALIGNED, rows())
+    aligned = manifest.publish(workspace, layout.ALIGNED, name, ALIGNED, rows(), bound(consents))
     name = layout.chunk_name("masks", chunk.chunk_index)
-    return AlignedChunk(aligned=aligned, masks=manifest.publish(workspace, layout.ALIGNED, name, MASKS, masks))
+    return AlignedChunk(
+        aligned=aligned, masks=manifest.publish(workspace, layout.ALIGNED, name, MASKS, masks, bound(consents))
+    )
 
 
 def _cut_out(image: U8, face: Row, settings: AlignSettings) -> tuple[Row, U8]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from faceswap_core.manifest import Row
 from faceswap_core.schemas import ALIGNED, COLOR_STATS
 from faceswap_core.stages.align import AlignedChunk
 from faceswap_core.storage import Workspace
+from faceswap_core.trust.consent import NOBODY, Grant, bound
 from faceswap_core.types import ManifestRef
 
 _Key = tuple[str | None, int | None, int | None]
@@ -28,8 +29,9 @@ def normalize_color(
     side_b: Sequence[AlignedChunk],
     names: tuple[str, str],
     settings: NormalizeSettings,
+    consents: Mapping[str, Grant] = NOBODY,
 ) -> ManifestRef:
-    """Measure the colours of both sides under their masks.
+    """Measure the colours of both sides under their masks; ``consents`` stand in the metadata.
 
     Raises:
         NoFaceError: one side has no face at all.
@@ -43,7 +45,7 @@ def normalize_color(
     rows = []
     for name, side, found in zip(names, sums, (matched, identity), strict=True):
         rows += [_row(name, key, *value, found) for key, value in sorted(side.items(), key=lambda kv: str(kv[0]))]
-    return manifest.publish(workspace, layout.COLOR_STATS, "color-stats", COLOR_STATS, rows)
+    return manifest.publish(workspace, layout.COLOR_STATS, "color-stats", COLOR_STATS, rows, bound(consents))
 
 
 def _sums(workspace: Workspace, chunks: Sequence[AlignedChunk]) -> dict[_Key, tuple[ColorSums, int]]:

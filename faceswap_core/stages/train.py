@@ -8,7 +8,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypedDict
@@ -30,12 +30,15 @@ from faceswap_core.stages.normalize import color_facts
 from faceswap_core.stages.weights import FINISHED, pick_device, resolve_precision
 from faceswap_core.storage import Workspace, atomic_path, process_lives
 from faceswap_core.threads import cap_threads
+from faceswap_core.trust.consent import NOBODY, Grant
 from faceswap_core.types import U8, FileRef, Json, ManifestRef, Progress, no_progress
 
 _log = logging.getLogger(__name__)
 
 TRAINING_VERSION = 3
 """Raised when equal settings and faces give other weights."""
+CONSENTS = "consents.json"
+"""File in a checkpoint folder that names the consent records it was trained under."""
 _LEASE_SECONDS = 600
 _NOT_IN_THE_FOLDER_KEY = {"iterations", "checkpoint_every", "preset"}
 
@@ -66,8 +69,11 @@ def train_model(
     seed: int,
     runtime: RuntimeSettings,
     progress: Progress = no_progress,
+    consents: Mapping[str, Grant] = NOBODY,
 ) -> Trained:
     """Train until ``settings.iterations`` steps are done, going on from the latest checkpoint.
+
+    The records in ``consents`` are bound into the weights, and into the folder before the first step.
 
     Raises:
         NoFaceError: a side has no face to train on.
@@ -82,6 +88,7 @@ def train_model(
     sampler = _sampler(workspace, (side_a, side_b), names, colors, settings, align, seed)
     trainer = Trainer(_recipe(settings, align, seed, colors[names[1]]), device)
     with _lease(folder) as renew:
+        _bind(folder, consents)
         trainer.restore(folder)
         began = trainer.step
         if began > settings.iterations:
@@ -114,6 +121,7 @@ def train_model(
             "eye_distance": align.eye_distance,
             "step": trainer.step,
             "colors": colors,
+            "consents": dict(consents),
         }
         weights = _publish_weights(workspace, folder, trainer, facts)
     rows = [vars(row) for row in trainer.log]
@@ -124,6 +132,11 @@ def train_model(
         samples_per_second=_speed(trainer, began, settings),
         folder=layout.checkpoint_folder(key),
     )
+
+
+def _bind(folder: Path, consents: Mapping[str, Grant]) -> None:
+    with atomic_path(folder / CONSENTS) as temporary:
+        temporary.write_text(json.dumps(dict(consents), indent=1))
 
 
 def folder_key(

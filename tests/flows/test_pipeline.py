@@ -108,7 +108,7 @@ def test_more_iterations_go_on_from_the_checkpoint(first, tiny_job, workspace):
     assert "trained 10 steps, 30 in all" in log
 
 
-def test_a_finished_model_swaps_a_second_plate_without_training(first, tiny_job, clips, workspace, tmp_path):
+def test_a_finished_model_swaps_a_second_plate_without_training(first, tiny_job, clips, records, workspace, tmp_path):
     job = tmp_path / "second.toml"
     job.write_text(
         f"""
@@ -118,7 +118,9 @@ workspace = "ws"
 video = "{clips["second"]}"
 subject = "a"
 [subjects.a]
+consent = "{records["a"]}"
 [subjects.b]
+consent = "{records["b"]}"
 [swap]
 to = "b"
 [output]
@@ -138,15 +140,17 @@ model = "{workspace / first.report["training"]["checkpoint"]}"
     assert second.report["training"]["samples_per_second"] is None
 
 
-def test_text_named_mp4_ends_with_4_and_no_traceback(server, tiny_job, tmp_path):
+def test_text_named_mp4_ends_with_4_and_no_traceback(server, tiny_job, test_records, tmp_path):
     text = tmp_path / "text.mp4"
     text.write_text("not a video")
-    refused = faceswap("run", tiny_job, "--set", f"plate.video={text}", "--set", f"workspace={tmp_path / 'ws'}")
+    changes = ("--set", f"plate.video={text}", "--set", f"workspace={tmp_path / 'ws'}")
+    assert faceswap("run", tiny_job, *changes).code == 5  # no rendered actor, and no other consent
+    refused = faceswap("run", tiny_job, *changes, *test_records)
     assert (refused.code, refused.last["error"]) == (4, "MediaError")
     assert "Traceback" not in refused.stderr
 
 
-def test_a_plate_without_a_face_ends_with_4(server, tiny_job, tmp_path):
+def test_a_plate_without_a_face_ends_with_4(server, tiny_job, test_records, tmp_path):
     from fractions import Fraction
 
     from faceswap_core.video.render import write_video
@@ -155,6 +159,7 @@ def test_a_plate_without_a_face_ends_with_4(server, tiny_job, tmp_path):
     write_video(plate, iter(np.full((12, 96, 128, 3), 90, np.uint8)), fps=Fraction(25))
     refused = faceswap(
         "run", tiny_job, "--set", f"plate.video={plate}", "--set", f"workspace={tmp_path / 'ws'}",
+        *test_records,
     )  # fmt: skip
     assert (refused.code, refused.last["error"]) == (4, "NoFaceError")
     run = next((tmp_path / "ws" / "runs").iterdir())
