@@ -38,6 +38,11 @@ def checkpoint_folder(key: str) -> str:
     return f"{CHECKPOINTS}/{key}"
 
 
+def assembled(name: str) -> str:
+    """A video before it is signed and gets its place."""
+    return f"assemble-video/{name}"
+
+
 def run_folder(run_id: str) -> str:
     """Folder of one run's records and reports."""
     return f"{RUNS}/{run_id}"

@@ -11,6 +11,7 @@ from faceswap_core.errors import DiskFullError, MediaError, SettingsError
 from faceswap_core.models import MODELS
 from faceswap_core.outfolder import check_replaceable
 from faceswap_core.stages.consent import ConsentGate
+from faceswap_core.stages.identity import check_signer
 from faceswap_core.stages.weights import check_view, finished_weights, pick_device, read_facts
 from faceswap_core.storage import Workspace, free_bytes, sha256_file
 from faceswap_core.video.encoder import require_encoder
@@ -43,7 +44,8 @@ def check_job(job: JobSettings, *, force: bool, allow_test_consent: bool = False
         _check_training_cost(job)
     _check_footage(job)
     _check_disk(job)
-    ConsentGate(job, allow_test=allow_test_consent).check("the run")
+    grants = ConsentGate(job, allow_test=allow_test_consent).check("the run")
+    check_signer(job.provenance, [grant["kind"] for grant in grants.values()])
 
 
 def check_recode(settings: RecodeSettings) -> None:
@@ -142,7 +144,7 @@ def _check_model(job: JobSettings) -> None:
 
 
 def _check_disk(job: JobSettings) -> None:
-    needed = 2 * job.plate.video.stat().st_size + _SPARE_BYTES
+    needed = 3 * job.plate.video.stat().st_size + _SPARE_BYTES
     free = free_bytes(job.workspace)
     if free < needed:
         raise DiskFullError(

@@ -34,7 +34,7 @@ R = TypeVar("R")
 Digests = Callable[[Mapping[str, Any]], Json]
 """Arguments of a task -> what else its result depends on."""
 
-NEVER_COUNTED = frozenset({"workspace", "runtime", "limits", "progress", "consents"})
+NEVER_COUNTED = frozenset({"workspace", "runtime", "limits", "progress", "consents", "signer"})
 """Arguments that say where, how fast and how far at most, and by whose leave, never what: a renewed consent record
 computes nothing anew, and a revoked one is refused before any task is asked."""
 _RETRY_DELAYS_SECONDS = [2.0, 5.0]

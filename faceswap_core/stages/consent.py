@@ -33,7 +33,9 @@ class ConsentGate:
 
     def __init__(self, job: JobSettings, *, allow_test: bool) -> None:
         """Note when the job began, by the wall clock and by one that nobody sets."""
-        self._job, self._allow_test = job, allow_test
+        self._job = job
+        self.allow_test = allow_test
+        """Whether records of kind test count."""
         self._began = (time.time(), time.monotonic())
 
     def check(self, before: str) -> dict[str, Grant]:
@@ -52,7 +54,7 @@ class ConsentGate:
                 f"the machine's clock was set by {drift:.0f} s while the job ran, so no expiry can be trusted: set "
                 "it right and run the same command again; finished work is kept"
             )
-        grants = job_grants(self._job, now=datetime.fromtimestamp(now, UTC), allow_test=self._allow_test)
+        grants = job_grants(self._job, now=datetime.fromtimestamp(now, UTC), allow_test=self.allow_test)
         _log.info("consent checked before %s: records %s", before, [g["record"] for g in grants.values()])
         return grants
 

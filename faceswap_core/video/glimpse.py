@@ -58,6 +58,33 @@ def child_glimpse(arguments: Json, tell: Tell) -> Json:
     raise MediaError(f"{path}: has no frame {wanted} of {frames}; copy or export it again")
 
 
+def crops(path: str | Path, frame_indices: list[int], rect_xywh: tuple[int, int, int, int]) -> list[U8]:
+    """Luma, (h, w), of one rectangle in some frames; fewer where the video is shorter.
+
+    Raises:
+        MediaError: the file is no video, or a limit was hit.
+    """
+    arguments = {"path": str(path), "frames": frame_indices, "rect": list(rect_xywh)}
+    found = run_limited(child_crops, arguments, source=path)
+    shape = rect_xywh[3], rect_xywh[2]
+    return [np.frombuffer(bytes.fromhex(text), np.uint8).reshape(shape) for text in found]
+
+
+def child_crops(arguments: Json, tell: Tell) -> list[str]:
+    """The child's side of `crops`."""
+    wanted, (x, y, width, height) = set(arguments["frames"]), arguments["rect"]
+    found: list[str] = []
+    cv2.setNumThreads(1)
+    for number, frame in enumerate(decode_linear(arguments["path"])):
+        if number in wanted:
+            part = np.ascontiguousarray(to_rgb(frame)[y : y + height, x : x + width])
+            found.append(cv2.cvtColor(part, cv2.COLOR_RGB2GRAY).tobytes().hex())
+        if number >= max(wanted, default=0):
+            break
+        tell(None)
+    return found
+
+
 def reduced(image: U8) -> U8:
     """A picture at `GLIMPSE_WH`."""
     return np.asarray(cv2.resize(image, GLIMPSE_WH, interpolation=cv2.INTER_AREA), np.uint8)

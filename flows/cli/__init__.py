@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from flows.cli import consent, demo, recode, run
+from flows.cli import consent, demo, doctor, recode, run, verify
 
 app = typer.Typer(
     name="faceswap",
@@ -16,6 +16,8 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("run")(run.run)
 app.command("recode")(recode.recode)
+app.command("verify")(verify.verify)
+app.command("doctor")(doctor.doctor)
 app.add_typer(consent.app)
 
 

@@ -12,7 +12,7 @@ from faceswap_core.video.index import build_index
 
 pytestmark = pytest.mark.flow
 
-LATE = {"smooth-frames", "reencode-chunk", "assemble-video", "verify-video"}
+LATE = {"smooth-frames", "reencode-chunk", "assemble-video", "sign-video", "verify-video"}
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_a_fresh_run_makes_a_verified_video(first, clips):
 def test_the_report_has_every_key_and_no_figure_without_a_reason(first):
     report = first.report
     assert set(report) == {
-        "frames", "stages", "truth", "quality", "faces", "training", "video", "environment", "reasons",
+        "frames", "stages", "truth", "quality", "faces", "training", "video", "provenance", "environment", "reasons",
     }  # fmt: skip
     frames = report["frames"]
     assert sum(frames[s] for s in ("swapped", "passed_through", "no_face", "failed")) == frames["total"] == 40
@@ -83,7 +83,7 @@ def test_other_smoothing_computes_only_what_comes_after(first, tiny_job):
 def test_an_average_rate_encodes_the_same_swap_in_one_go(first, tiny_job):
     done = faceswap("run", tiny_job, "--set", "encode.bitrate=900")
     assert done.code == 0, done.stderr
-    assert done.computed == {"encode-stream": 1, "assemble-video": 1, "verify-video": 1}
+    assert done.computed == {"encode-stream": 1, "assemble-video": 1, "sign-video": 1, "verify-video": 1}
     assert done.report["frames"] == first.report["frames"]
     assert done.report["video"]["failed_checks"] == []
     assert done.report["video"]["encoding"]["kbps"] > first.report["video"]["encoding"]["kbps"]
