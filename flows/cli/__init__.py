@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import typer
 
 from flows.cli import consent, demo, doctor, recode, run, verify
+
+# read when numpy is first imported: small products gain nothing from threads, and waiting ones eat the encoder's time
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 app = typer.Typer(
     name="faceswap",

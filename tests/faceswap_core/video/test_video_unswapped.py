@@ -79,7 +79,7 @@ def differences(times: list[Fraction]) -> list[Fraction]:
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(n, marks=[*([] if n in QUICK else [pytest.mark.release]), *[clips.BY_FFMPEG] * bool(r.ffmpeg)])
+        pytest.param(n, marks=[*([] if n in QUICK else [pytest.mark.release]), *[oracle.NEEDED] * bool(r.ffmpeg)])
         for n, r in clips.RECIPES.items()
     ],
 )
