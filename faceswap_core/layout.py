@@ -21,6 +21,8 @@ CHECKPOINTS = "checkpoints"
 ACTORS = "actors"
 RUNS = "runs"
 RESULTS = ".prefect-results"
+LINEAGE = "lineage.jsonl"
+ASSEMBLED = "assemble-video"
 
 
 def chunk_name(stem: str, chunk_index: int) -> str:
@@ -40,7 +42,7 @@ def checkpoint_folder(key: str) -> str:
 
 def assembled(name: str) -> str:
     """A video before it is signed and gets its place."""
-    return f"assemble-video/{name}"
+    return f"{ASSEMBLED}/{name}"
 
 
 def run_folder(run_id: str) -> str:

@@ -8,8 +8,10 @@ from prefect import flow
 
 from faceswap_core.config import JobSettings, names_checkpoint
 from faceswap_core.errors import NoFaceError
-from faceswap_core.stages.consent import ConsentGate
+from faceswap_core.stages.consent import ConsentGate, sources
+from faceswap_core.stages.lineage import note_sources
 from faceswap_core.stages.weights import finished_weights
+from faceswap_core.storage import Workspace
 from faceswap_core.types import Json
 from flows.convert import convert
 from flows.evaluate import evaluate
@@ -54,11 +56,15 @@ def swap_video(job: JobSettings, force: bool = False, allow_test_consent: bool =
 
 
 def _make(job: JobSettings, gate: ConsentGate, tally: Tally) -> Made:
-    facesets = build_facesets(job, footage(job), gate.check("the analysis"))
+    grants = gate.check("the analysis")
+    note_sources(Workspace(job.workspace), sources(job, grants))
+    facesets = build_facesets(job, footage(job), grants)
     plate = facesets[job.plate.video]
     _refuse_without_face(job, plate)
     if names_checkpoint(job.train.model):
         trained, weights = None, finished_weights(Path(job.train.model))
+        for grant in grants.values():
+            note_sources(Workspace(job.workspace), {Path(weights["path"]): (weights["sha256"], grant["record"])})
     else:
         trained = train(job, facesets, gate.check("training"))
         weights = trained["weights"]

@@ -55,7 +55,7 @@ def track_faces(
     return track.track_faces(Workspace(workspace), frames, detections, subject, settings)
 
 
-@stage_task(layout.ALIGNED, run_name="align-landmarks-{chunk_index:04d}")
+@stage_task(layout.ALIGNED, 2, run_name="align-landmarks-{chunk_index:04d}")
 def align_landmarks(
     workspace: str,
     video: FileRef,

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import importlib.metadata
 import importlib.util
+import inspect
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -24,10 +25,12 @@ from pydantic import BaseModel
 
 from faceswap_core.errors import FaceswapError
 from faceswap_core.modelstore import MODEL_FILES
+from faceswap_core.stages.lineage import note_made
 from faceswap_core.stages.weights import pick_device, resolve_precision
+from faceswap_core.storage import Workspace
 from faceswap_core.types import Json
 from tasks import progress, tally
-from tasks.records import PLAIN_JSON, admit, results_folder
+from tasks.records import PLAIN_JSON, admit, promised_files, results_folder
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -142,11 +145,15 @@ def stage_task(
     """
 
     def decorate(function: Callable[P, R]) -> Task[P, R]:
+        signature = inspect.signature(function)
+
         @wraps(function)
         def body(*args: P.args, **kwargs: P.kwargs) -> R:
             progress.refuse_after_stop()
             with tally.current().measured(stage, _task_run_id(), pooled=pooled):
-                return function(*args, **kwargs)
+                result = function(*args, **kwargs)
+            _note_lineage(signature.bind(*args, **kwargs).arguments, result)
+            return result
 
         return task(
             name=stage,
@@ -160,6 +167,12 @@ def stage_task(
         )(body)
 
     return decorate
+
+
+def _note_lineage(given: Mapping[str, Any], result: Any) -> None:
+    """Write down which consent records the files that a task made come from."""
+    workspace = Workspace(given["workspace"])
+    note_made(workspace, given, promised_files(workspace, result))
 
 
 def _task_run_id() -> str:

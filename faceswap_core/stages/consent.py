@@ -15,7 +15,7 @@ from faceswap_core.config_provenance import ProvenanceSettings
 from faceswap_core.errors import ConsentError
 from faceswap_core.stages.rendered import prove_rendered
 from faceswap_core.stages.weights import read_facts
-from faceswap_core.storage import Workspace, atomic_path, disk_full_as_ours, file_ref
+from faceswap_core.storage import Workspace, atomic_path, disk_full_as_ours, file_ref, sha256_file
 from faceswap_core.trust.consent import Grant, Role, Wanted, check_record, read_record
 from faceswap_core.trust.revocation import revoked_ids
 from faceswap_core.trust.signed import MAX_BYTES, Signed, TrustedKeys, key_id, parse_signed, public_key
@@ -55,7 +55,7 @@ class ConsentGate:
                 "it right and run the same command again; finished work is kept"
             )
         grants = job_grants(self._job, now=datetime.fromtimestamp(now, UTC), allow_test=self.allow_test)
-        _log.info("consent checked before %s: records %s", before, [g["record"] for g in grants.values()])
+        _log.info("consents checked before %s", before)
         return grants
 
 
@@ -112,6 +112,12 @@ def footage_of(job: JobSettings, name: str) -> tuple[Path, ...]:
     plate = (job.plate.video,) if name == job.plate.subject else ()
     truth = (job.plate.truth,) if job.plate.truth and name == job.swap.to else ()
     return tuple(dict.fromkeys((*videos, *plate, *truth)))
+
+
+def sources(job: JobSettings, grants: Mapping[str, Grant]) -> dict[Path, tuple[str, str]]:
+    """sha256 and record_id of every video that a job reads, by path."""
+    shown = ((video, grants[name]["record"]) for name in grants for video in footage_of(job, name))
+    return {video: (sha256_file(video), record) for video, record in shown}
 
 
 def check_model(workspace: Workspace, weights: FileRef, grants: Mapping[str, Grant]) -> None:

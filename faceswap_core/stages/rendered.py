@@ -60,10 +60,10 @@ def prove_rendered(video: FileRef, rendered: dict[str, Json], source: str) -> No
         raise ConsentError(f"{source}: its rendered clips have no valid settings; render the actor anew") from error
     if not (0 < settings.frames <= _LONGEST and settings.width * settings.height <= 3840 * 2160):
         raise ConsentError(f"{source}: no actor is rendered in such size or length; render the actor anew")
-    error = _difference(video["path"], video["sha256"], settings)
-    if error > _LARGEST_ERROR:
+    difference = _difference(video["path"], video["sha256"], settings)
+    if difference > _LARGEST_ERROR:
         raise ConsentError(
-            f"{source}: {video['path']} is not what its seeds render (difference {error:.1f} of 255, at most "
+            f"{source}: {video['path']} is not what its seeds render (difference {difference:.1f} of 255, at most "
             f"{_LARGEST_ERROR}): only rendered actors need no consent; give the person's own record"
         )
 

@@ -6,7 +6,7 @@ import os
 
 import typer
 
-from flows.cli import consent, demo, doctor, recode, run, verify
+from flows.cli import consent, demo, doctor, purge, recode, run, verify
 
 # read when numpy is first imported: small products gain nothing from threads, and waiting ones eat the encoder's time
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -23,6 +23,7 @@ app.command("run")(run.run)
 app.command("recode")(recode.recode)
 app.command("verify")(verify.verify)
 app.command("doctor")(doctor.doctor)
+app.command("purge")(purge.purge)
 app.add_typer(consent.app)
 
 

@@ -178,6 +178,8 @@ def check(
         from faceswap_core.stages.consent import ConsentGate
 
         grants = ConsentGate(load_job(job, override or []), allow_test=allow_test_consent).check("nothing")
-        return {name: " ".join(grant.values()) for name, grant in grants.items()} if not json else dict(grants)
+        return (
+            dict(grants) if json else {n: f"{g['kind']} {g['record']} until {g['expires']}" for n, g in grants.items()}
+        )
 
     told(work, as_json=json)
