@@ -12,6 +12,7 @@ from faceswap_core.stages.consent import ConsentGate, sources
 from faceswap_core.stages.lineage import note_sources
 from faceswap_core.stages.weights import finished_weights
 from faceswap_core.storage import Workspace
+from faceswap_core.trust.consent import Grant
 from faceswap_core.types import Json
 from flows.convert import convert
 from flows.evaluate import evaluate
@@ -56,8 +57,7 @@ def swap_video(job: JobSettings, force: bool = False, allow_test_consent: bool =
 
 
 def _make(job: JobSettings, gate: ConsentGate, tally: Tally) -> Made:
-    grants = gate.check("the analysis")
-    note_sources(Workspace(job.workspace), sources(job, grants))
+    grants = granted(job, gate)
     facesets = build_facesets(job, footage(job), grants)
     plate = facesets[job.plate.video]
     _refuse_without_face(job, plate)
@@ -71,6 +71,13 @@ def _make(job: JobSettings, gate: ConsentGate, tally: Tally) -> Made:
     converted = convert(job, gate, plate, weights)
     truth = evaluate(job, facesets, weights)
     return Made(plate, weights, trained, converted, truth, tally.report())
+
+
+def granted(job: JobSettings, gate: ConsentGate) -> dict[str, Grant]:
+    """The grants of both people; whose footage is read is noted, so that what comes from it can be found."""
+    grants = gate.check("the analysis")
+    note_sources(Workspace(job.workspace), sources(job, grants))
+    return grants
 
 
 def footage(job: JobSettings) -> dict[Path, str]:
