@@ -13,9 +13,11 @@ from pathlib import Path
 from faceswap_core.config import JobSettings, names_checkpoint
 from faceswap_core.config_provenance import ProvenanceSettings
 from faceswap_core.errors import ConsentError
+from faceswap_core.stages.decode import video_ref
+from faceswap_core.stages.permission import check_uses
 from faceswap_core.stages.rendered import prove_rendered
 from faceswap_core.stages.weights import read_facts
-from faceswap_core.storage import Workspace, atomic_path, disk_full_as_ours, file_ref, sha256_file
+from faceswap_core.storage import Workspace, atomic_path, disk_full_as_ours, sha256_file
 from faceswap_core.trust.consent import Grant, Role, Wanted, check_record, read_record
 from faceswap_core.trust.revocation import revoked_ids
 from faceswap_core.trust.signed import MAX_BYTES, Signed, TrustedKeys, key_id, parse_signed, public_key
@@ -87,8 +89,11 @@ def job_grants(job: JobSettings, *, now: datetime, allow_test: bool) -> dict[str
             source=str(path),
         )
         rendered = read_record(document, str(path)).rendered
-        for video in footage_of(job, name) if rendered is not None else ():
-            prove_rendered(file_ref(video), rendered or {}, str(path))
+        learned = () if names_checkpoint(job.train.model) else job.training_videos(name)
+        for video in footage_of(job, name):
+            check_uses(video_ref(video), training=video in learned)
+            if rendered is not None:
+                prove_rendered(video_ref(video), rendered, str(path))
     ids = [grant["record"] for grant in grants.values()]
     if len(set(ids)) != len(ids):
         raise ConsentError(f"both subjects name the record {ids[0]}: each person needs a record of their own")

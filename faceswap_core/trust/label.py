@@ -14,6 +14,7 @@ from typing import BinaryIO, Protocol
 import cv2
 import numpy as np
 
+from faceswap_core.trust.boxes import XMP, find_uuid_box, uuid_box
 from faceswap_core.types import F32, U8, Json
 
 Rect = tuple[int, int, int, int]
@@ -29,9 +30,6 @@ _SMALLEST = 8
 """Height of the text in pixels, at least."""
 _GROUND = 0.25
 """How much of the picture shines through behind the text."""
-_MOST_BOXES = 1000
-_MOST_XMP = 1 << 20
-_XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 
 
 class Label:
@@ -119,25 +117,12 @@ def xmp_packet(source_type: str) -> bytes:
 
 def xmp_box(source_type: str) -> bytes:
     """The packet as a box of an MP4 or QuickTime file, to stand behind all others."""
-    packet = xmp_packet(source_type)
-    return (24 + len(packet)).to_bytes(4, "big") + b"uuid" + _XMP_UUID + packet
+    return uuid_box(XMP, xmp_packet(source_type))
 
 
 def find_xmp(stream: BinaryIO) -> bytes:
     """The XMP packet of an MP4 or QuickTime file; nothing where it has none or is damaged."""
-    at, end = 0, stream.seek(0, 2)
-    for _ in range(_MOST_BOXES):
-        stream.seek(at)
-        head = stream.read(24)
-        size = int.from_bytes(head[:4], "big")
-        if size == 1:
-            size = int.from_bytes(head[8:16], "big")
-        if len(head) < 8 or size < 8 or at + size > end:
-            return b""
-        if head[4:8] == b"uuid" and head[8:24] == _XMP_UUID and size <= _MOST_XMP:
-            return stream.read(size - 24)
-        at += size
-    return b""
+    return find_uuid_box(stream, XMP) or b""
 
 
 class Watermarker(Protocol):

@@ -78,6 +78,8 @@ class Office:
         (folder / "job.toml").write_text(JOB)
         for name in "ab":
             self.put(name, sign(record(name), SCHEMA, KEY))
+        for name in ("a", "b", "plate"):
+            (folder / f"{name}.mp4").write_bytes(name.encode())
 
     def trust(self, key):
         from faceswap_core.trust.signed import public_pem

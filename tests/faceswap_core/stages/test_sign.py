@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+import c2pa
 import numpy as np
 import pytest
 
@@ -16,9 +17,10 @@ from faceswap_core.stages.assemble import assemble_video
 from faceswap_core.stages.authenticity import check_output
 from faceswap_core.stages.decode import decode_frames, plan_video, video_ref
 from faceswap_core.stages.encode import reencode_chunk
+from faceswap_core.stages.permission import check_uses
 from faceswap_core.stages.sign import sign_video
 from faceswap_core.storage import Workspace
-from faceswap_core.trust.c2pa import MIME_TYPES, read_stream
+from faceswap_core.trust.c2pa import MIME_TYPES, SOURCE_TYPE, read_stream
 from faceswap_core.trust.identity import make_test_chain, utc_now
 from faceswap_core.trust.label import Label, label_facts
 from faceswap_core.video.index import build_index
@@ -229,3 +231,44 @@ def test_times_and_streams_are_those_of_the_source(made):
 def test_a_file_that_is_not_there_is_said_so(tmp_path):
     with pytest.raises(MediaError, match="no such file"):
         check_output(tmp_path / "none.mp4", [])
+
+
+class TestUses:
+    """What the maker of footage allows, as its own manifest says."""
+
+    @pytest.fixture
+    def marked(self, made, tmp_path):
+        def write(entries):
+            chain = make_test_chain(utc_now())
+            signer = c2pa.Signer.from_info(
+                c2pa.C2paSignerInfo(c2pa.C2paSigningAlg.ES256, chain.chain_pem, chain.key_pem, None)
+            )
+            created = {"action": "c2pa.created", "digitalSourceType": SOURCE_TYPE}
+            manifest = {
+                "claim_generator_info": [{"name": "camera", "version": "1"}],
+                "assertions": [
+                    {"label": "c2pa.actions.v2", "data": {"actions": [created]}},
+                    {"label": "cawg.training-mining", "data": {"entries": entries}},
+                ],
+            }  # fmt: skip
+            path = tmp_path / "marked.mp4"
+            with c2pa.Builder(manifest) as builder, made.plate.open("rb") as read, path.open("w+b") as write:
+                builder.sign(signer, "video/mp4", read, write)
+            return video_ref(path)
+
+        return write
+
+    @pytest.mark.parametrize("use", ["notAllowed", "constrained"])
+    def test_footage_that_may_not_be_learned_is_refused(self, marked, use):
+        video = marked({"cawg.ai_generative_training": {"use": use}, "cawg.ai_inference": {"use": "allowed"}})
+        with pytest.raises(ConsentError, match="ai_generative_training"):
+            check_uses(video, training=True)
+        check_uses(video, training=False)
+
+    def test_footage_that_may_not_be_edited_is_refused(self, marked):
+        with pytest.raises(ConsentError, match="ai_inference"):
+            check_uses(marked({"cawg.ai_inference": {"use": "notAllowed"}}), training=False)
+
+    def test_footage_without_a_word_on_it_is_free(self, made):
+        check_uses(video_ref(made.plate), training=True)
+        check_uses(video_ref(made.output), training=True)
