@@ -30,7 +30,7 @@ def check_uses(video: FileRef, *, training: bool) -> None:
 
 @cache
 def _uses(path: str, sha256: str) -> tuple[tuple[str, str], ...]:
-    """Training and mining entries of a file; none where it holds no manifest. ``sha256`` is what the answer hangs on."""
+    """Training and mining entries of a file; none where it has no manifest. The answer hangs on ``sha256``."""
     mime = MIME_TYPES.get(Path(path).suffix.lower())
     if mime is None:
         return ()
