@@ -124,7 +124,13 @@ def note_made(workspace: Workspace, given: Mapping[str, Any], made: Iterable[tup
     """Note what a task made (path and sha256) of what it was given."""
     lineage = Lineage(workspace)
     records = frozenset(_records(given)) | lineage.records_of(_digests(given))
-    lineage.note(Origin(path, sha256, records) for path, sha256 in made)
+    lineage.note(Origin(_relative(workspace, path), sha256, records) for path, sha256 in made)
+
+
+def _relative(workspace: Workspace, path: str) -> str:
+    """A path as the list holds it: absolute only outside the workspace, so that a moved workspace keeps its list."""
+    full, root = (workspace.root / path).resolve(), workspace.root.resolve()
+    return full.relative_to(root).as_posix() if full.is_relative_to(root) else str(full)
 
 
 def _digests(value: Any) -> Iterator[str]:

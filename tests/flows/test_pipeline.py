@@ -1,7 +1,9 @@
 """The whole pipeline through the command line, on one server; the tests go on from each other's work."""
 
 import json
+import os
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -164,3 +166,65 @@ def test_a_plate_without_a_face_ends_with_4(server, tiny_job, test_records, tmp_
     assert (refused.code, refused.last["error"]) == (4, "NoFaceError")
     run = next((tmp_path / "ws" / "runs").iterdir())
     assert json.loads((run / "run.json").read_text())["state"] == "failed"
+
+
+def test_the_output_is_vouched_for(first):
+    done = faceswap("verify", first.last["output"])
+    assert done.code == 0, done.lines
+    assert {check["name"] for check in done.last["checks"]} >= {"c2pa trusted", "consents", "visible label", "AIGC tag"}
+
+
+def test_the_network_names_the_records_and_nobodys_name(first, workspace, records):
+    from faceswap_core.stages.weights import read_facts
+
+    (folder,) = (workspace / "checkpoints").iterdir()
+    facts = read_facts(next(folder.glob("weights-*")))
+    wanted = {name: json.loads(path.read_text())["payload"]["record_id"] for name, path in records.items()}
+    assert facts.consents == wanted
+    assert first.report["provenance"]["test"] is True
+
+
+def test_the_key_is_left_nowhere(first, workspace):
+    from faceswap_core.stages.identity import test_folder
+
+    secret = (test_folder() / "key.pem").read_bytes().splitlines()[1]
+    homes = (workspace, Path(os.environ["PREFECT_HOME"]), Path(first.last["output"]).parent)
+    files = {path for home in homes for path in home.rglob("*") if path.is_file()}
+    assert len(files) > 50
+    assert not [path for path in files if secret in path.read_bytes()]
+
+
+def test_a_purge_leaves_nothing_in_the_workspace_nor_in_prefects_store(first, workspace, records, tmp_path):
+    from faceswap_core.stages.lineage import Lineage
+    from faceswap_core.storage import Workspace
+
+    copy = tmp_path / "ws"
+    shutil.copytree(workspace, copy)
+    record_id = json.loads(records["b"].read_text())["payload"]["record_id"]
+    derived = [o for o in Lineage(Workspace(copy)).read() if record_id in o.records and not o.source]
+    assert len(derived) > 20
+    done = faceswap("purge", records["b"], "--workspace", copy)
+    assert done.code == 0, done.stderr
+    assert (done.last["record"], done.last["remaining"]) == (record_id, [])
+    assert done.last["scanned"] > 0
+    digests = [o.sha256.encode() for o in derived]
+    places = [*copy.rglob("*"), *Path(os.environ["PREFECT_HOME"]).rglob("*")]
+    held = [path for path in places if path.is_file() and any(d in path.read_bytes() for d in digests)]
+    assert held == []
+    assert list((copy / "decode-frames").glob("*.parquet")), "the other person's faces stay"
+
+
+def test_a_revoked_record_is_refused_before_anything_is_computed(first, tiny_job, records, tmp_path):
+    from datetime import UTC, datetime
+
+    from faceswap_core.stages.consent import write_signed
+    from faceswap_core.trust.revocation import with_revocation
+    from faceswap_core.trust.signed import new_key, private_key, public_pem
+
+    key = private_key(new_key()[0], "key")
+    record_id = json.loads(records["b"].read_text())["payload"]["record_id"]
+    (tmp_path / "office.pem").write_bytes(public_pem(key.public_key()))
+    write_signed(tmp_path / "revocations.json", with_revocation(None, record_id, key, datetime.now(UTC)))
+    refused = faceswap("run", tiny_job, "--set", f"provenance.trusted_keys={tmp_path}")
+    assert (refused.code, refused.last["error"]) == (5, "ConsentError")
+    assert "revoked" in refused.last["message"]
