@@ -83,7 +83,7 @@ def _letters(text: str, height: int, most: int) -> F32:
         height -= 1
     canvas = np.zeros((tall + below // 2 + 2 * pad, min(width + 2 * pad, most)), np.uint8)
     cv2.putText(canvas, text, (pad, pad + tall), _FONT, scale, 255, thickness, cv2.LINE_AA)
-    return canvas.astype(np.float32) / 255
+    return np.asarray(canvas / 255, np.float32)
 
 
 def aigc_tag(producer: str, produce_id: str) -> str:

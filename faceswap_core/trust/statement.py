@@ -88,7 +88,9 @@ def consent_fault(statement: Json) -> str:
 def label_text(statement: Json) -> tuple[Literal["start", "whole", "off", ""], str]:
     """Mode of the visible label and what is wrong with what is said of it ('' = nothing)."""
     label = statement.get("label")
-    mode = label.get("mode") if isinstance(label, dict) else None
+    if not isinstance(label, dict):
+        return "", "nothing is said of a label"
+    mode = label.get("mode")
     if mode == "off":
         explained = all(str(label.get(name, "")).strip() for name in ("reason", "approved_by"))
         return "off", "" if explained else "off without reason or approver"

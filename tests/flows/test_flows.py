@@ -150,7 +150,8 @@ def test_the_truth_of_a_clip_is_named_beside_it(tmp_path):
 
 
 def test_the_deployment_names_the_flow_and_its_form_is_usable():
-    (deployment,) = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    deployment = next(d for d in deployments if d["name"] == "swap-video")
     module, name = deployment["entrypoint"].split(":")
     assert (module, name) == ("flows/pipeline.py", pipeline.swap_video.fn.__name__)
     schema = pipeline.swap_video.parameters.model_dump()
