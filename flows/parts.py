@@ -12,6 +12,7 @@ from prefect import flow
 
 from faceswap_core.config import JobSettings
 from faceswap_core.errors import SettingsError
+from faceswap_core.faces.detectors import installed
 from faceswap_core.stages.consent import ConsentGate
 from faceswap_core.types import Json
 from flows.faceset import Faceset, build_facesets
@@ -96,9 +97,10 @@ def evaluate_job(job: JobSettings, force: bool = False, allow_test_consent: bool
 def _part(job: JobSettings, work: Work, allow_test_consent: bool) -> Json:
     job = job.with_absolute_paths(Path.cwd())
     gate = ConsentGate(job, allow_test=allow_test_consent)
+    job = job.model_copy(update={"detect": installed(job.detect)})
     tally = Tally()
     with recorded(job) as run, counting(tally), job_runner(str(job.workspace), job.runtime.workers):
-        facesets = build_facesets(job, footage(job), granted(job, gate))
+        facesets = build_facesets(job, footage(job), run, granted(job, gate))
         made = work(job, facesets, gate)
         stages = tally.report().values()
         result: Json = {

@@ -6,7 +6,7 @@ import os
 
 import typer
 
-from flows.cli import consent, demo, doctor, purge, recode, run, runs, up, verify
+from flows.cli import consent, demo, doctor, faces, models, purge, recode, run, runs, up, verify
 
 # read when numpy is first imported: small products gain nothing from threads, and waiting ones eat the encoder's time
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -24,6 +24,8 @@ app.command("recode")(recode.recode)
 app.command("verify")(verify.verify)
 app.command("doctor")(doctor.doctor)
 app.command("purge")(purge.purge)
+app.add_typer(faces.group, name="faces")
+app.add_typer(models.group, name="models")
 app.command("up")(up.up)
 app.add_typer(consent.app)
 app.add_typer(runs.app, name="runs")
