@@ -16,7 +16,10 @@ from pydantic import BaseModel
 
 from faceswap_core import layout
 from faceswap_core.storage import Workspace, atomic_path, disk_full_as_ours
+from faceswap_core.trust.consent import Grant
 
+CONSENTS = "consents.json"
+"""File in a checkpoint folder that names the consent records it was trained under."""
 _lock = threading.Lock()
 
 
@@ -157,3 +160,9 @@ def _texts(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
     elif isinstance(value, list | tuple) and not isinstance(value, BaseModel):
         for inner in value:
             yield from _texts(inner, name)
+
+
+def bind_checkpoint(folder: Path, consents: Mapping[str, Grant]) -> None:
+    """Write down, before the first step, under which records a network is trained: a killed training is found too."""
+    with atomic_path(folder / CONSENTS) as temporary:
+        temporary.write_text(json.dumps(dict(consents), indent=1))

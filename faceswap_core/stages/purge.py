@@ -9,8 +9,7 @@ from pathlib import Path
 
 from faceswap_core import layout
 from faceswap_core.errors import FaceswapError
-from faceswap_core.stages.lineage import Lineage, Origin
-from faceswap_core.stages.train import CONSENTS
+from faceswap_core.stages.lineage import CONSENTS, Lineage, Origin
 from faceswap_core.storage import Workspace, sha256_file
 
 _STAGES = (

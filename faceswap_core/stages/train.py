@@ -26,6 +26,7 @@ from faceswap_core.models.loop import Recipe, Trainer, preview_views, train
 from faceswap_core.schemas import ALIGNED, MASKS, TRAIN_LOG
 from faceswap_core.stages.align import AlignedChunk
 from faceswap_core.stages.images import png, unpack
+from faceswap_core.stages.lineage import bind_checkpoint
 from faceswap_core.stages.normalize import color_facts
 from faceswap_core.stages.weights import FINISHED, pick_device, resolve_precision
 from faceswap_core.storage import Workspace, atomic_path, process_lives
@@ -37,8 +38,6 @@ _log = logging.getLogger(__name__)
 
 TRAINING_VERSION = 3
 """Raised when equal settings and faces give other weights."""
-CONSENTS = "consents.json"
-"""File in a checkpoint folder that names the consent records it was trained under."""
 _LEASE_SECONDS = 600
 _NOT_IN_THE_FOLDER_KEY = {"iterations", "checkpoint_every", "preset"}
 
@@ -71,9 +70,7 @@ def train_model(
     progress: Progress = no_progress,
     consents: Mapping[str, Grant] = NOBODY,
 ) -> Trained:
-    """Train until ``settings.iterations`` steps are done, going on from the latest checkpoint.
-
-    The records in ``consents`` are bound into the weights, and into the folder before the first step.
+    """Train until ``settings.iterations`` steps are done, going on from the latest checkpoint; ``consents`` are bound in.
 
     Raises:
         NoFaceError: a side has no face to train on.
@@ -88,7 +85,7 @@ def train_model(
     sampler = _sampler(workspace, (side_a, side_b), names, colors, settings, align, seed)
     trainer = Trainer(_recipe(settings, align, seed, colors[names[1]]), device)
     with _lease(folder) as renew:
-        _bind(folder, consents)
+        bind_checkpoint(folder, consents)
         trainer.restore(folder)
         began = trainer.step
         if began > settings.iterations:
@@ -132,11 +129,6 @@ def train_model(
         samples_per_second=_speed(trainer, began, settings),
         folder=layout.checkpoint_folder(key),
     )
-
-
-def _bind(folder: Path, consents: Mapping[str, Grant]) -> None:
-    with atomic_path(folder / CONSENTS) as temporary:
-        temporary.write_text(json.dumps(dict(consents), indent=1))
 
 
 def folder_key(
