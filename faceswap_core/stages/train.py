@@ -70,7 +70,7 @@ def train_model(
     progress: Progress = no_progress,
     consents: Mapping[str, Grant] = NOBODY,
 ) -> Trained:
-    """Train until ``settings.iterations`` steps are done, going on from the latest checkpoint; ``consents`` are bound in.
+    """Train until ``settings.iterations`` steps are done, going on from the latest checkpoint; binds ``consents`` in.
 
     Raises:
         NoFaceError: a side has no face to train on.
@@ -117,8 +117,7 @@ def train_model(
             "coverage": align.coverage,
             "eye_distance": align.eye_distance,
             "step": trainer.step,
-            "colors": colors,
-            "consents": dict(consents),
+            **{"colors": colors, "consents": dict(consents)},
         }
         weights = _publish_weights(workspace, folder, trainer, facts)
     rows = [vars(row) for row in trainer.log]
