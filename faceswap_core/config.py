@@ -18,6 +18,8 @@ from faceswap_core.config_align import MaskSettings as MaskSettings
 from faceswap_core.config_branch import Branch
 from faceswap_core.config_encode import EncodeSettings as EncodeSettings
 from faceswap_core.config_output import OutputSettings as OutputSettings
+from faceswap_core.config_provenance import LabelSettings as LabelSettings
+from faceswap_core.config_provenance import ProvenanceSettings as ProvenanceSettings
 from faceswap_core.config_track import Pick, TrackId
 from faceswap_core.config_track import TrackSettings as TrackSettings
 from faceswap_core.config_training import TrainSettings as TrainSettings
@@ -192,6 +194,8 @@ class JobSettings(Branch):
     """How patches are laid over the frame."""
     encode: EncodeSettings = EncodeSettings()
     """How the output is encoded."""
+    provenance: ProvenanceSettings = ProvenanceSettings()
+    """What the consents must cover, who signs the output, and how it is labelled."""
     runtime: RuntimeSettings = RuntimeSettings()
     """Speed only."""
 
@@ -250,6 +254,13 @@ class JobSettings(Branch):
                     update={name: full(path) for name in ("video", "folder") if (path := getattr(self.output, name))}
                 ),
                 "subjects": subjects,
+                "provenance": self.provenance.model_copy(
+                    update={
+                        name: full(path)
+                        for name in ("trusted_keys", "revocations", "certificates", "key")
+                        if (path := getattr(self.provenance, name))
+                    }
+                ),
                 "train": train,
                 "detect": self.detect.with_full_paths(full),
             }

@@ -26,6 +26,8 @@ RUNS = "runs"
 FACESETS = "facesets"
 SELECTIONS = "selections"
 RESULTS = ".prefect-results"
+LINEAGE = "lineage.jsonl"
+ASSEMBLED = "assemble-video"
 
 
 def chunk_name(stem: str, chunk_index: int) -> str:
@@ -41,6 +43,11 @@ def chunk_folder(stage: str, chunk_index: int) -> str:
 def checkpoint_folder(key: str) -> str:
     """Folder of one training's checkpoints."""
     return f"{CHECKPOINTS}/{key}"
+
+
+def assembled(name: str) -> str:
+    """A video before it is signed and gets its place."""
+    return f"{ASSEMBLED}/{name}"
 
 
 def run_folder(run_id: str) -> str:

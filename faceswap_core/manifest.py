@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -95,13 +96,19 @@ def stream(
 ) -> Iterator[Row]:
     """Rows of a manifest, one row group in memory at a time."""
     with _open(workspace, ref, schema) as file:
-        for batch in file.iter_batches(batch_size=ROWS_PER_GROUP, columns=columns):
-            yield from batch.to_pylist()
+        batches = file.iter_batches(batch_size=ROWS_PER_GROUP, columns=columns)
+        while True:
+            with _damage_named(ref):
+                batch = next(batches, None)
+                rows = batch.to_pylist() if batch is not None else None
+            if rows is None:
+                return
+            yield from rows
 
 
 def load(workspace: Workspace, ref: ManifestRef, schema: pa.Schema, columns: list[str] | None = None) -> pa.Table:
     """A whole manifest as a table; for manifests without images."""
-    with _open(workspace, ref, schema) as file:
+    with _open(workspace, ref, schema) as file, _damage_named(ref):
         return file.read(columns=columns)
 
 
@@ -112,7 +119,7 @@ def load_part(
 
     Only the row groups that can hold them are read.
     """
-    with _open(workspace, ref, schema) as file:
+    with _open(workspace, ref, schema) as file, _damage_named(ref):
         at = file.schema_arrow.get_field_index(column)
         groups = [file.metadata.row_group(n) for n in range(file.num_row_groups)]
         limits = [group.column(at).statistics for group in groups]
@@ -125,8 +132,19 @@ def load_part(
 
 def metadata(workspace: Workspace, ref: ManifestRef, schema: pa.Schema) -> dict[str, str]:
     """The text that was published beside the rows."""
-    with _open(workspace, ref, schema) as file:
+    with _open(workspace, ref, schema) as file, _damage_named(ref):
         return {k.decode(): v.decode() for k, v in (file.schema_arrow.metadata or {}).items()}
+
+
+@contextmanager
+def _damage_named(ref: ManifestRef) -> Iterator[None]:
+    """Turn what a damaged Parquet file makes the reader raise into ManifestError."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise ManifestError(
+            f"manifest {ref['path']} is damaged ({str(error)[:200]}): remove it and run the same command again"
+        ) from error
 
 
 def _open(workspace: Workspace, ref: ManifestRef, schema: pa.Schema) -> pq.ParquetFile:
@@ -135,7 +153,8 @@ def _open(workspace: Workspace, ref: ManifestRef, schema: pa.Schema) -> pq.Parqu
         raise ManifestError(f"manifest {path} is missing: run the same command again to compute it anew")
     if sha256_file(path) != ref["sha256"]:
         raise ManifestError(f"manifest {path} was altered after it was published: run the same command again")
-    file = pq.ParquetFile(path)
+    with _damage_named(ref):
+        file = pq.ParquetFile(path)
     found, wanted = schema_name(file.schema_arrow), schema_name(schema)
     if found != wanted:
         file.close()

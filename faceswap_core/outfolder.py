@@ -23,6 +23,8 @@ TABLE = "frames.parquet"
 """The table of a folder; lies in every folder of ours."""
 TABLE_JSON = "frames.json"
 """The same as JSON."""
+PROVENANCE = "provenance.json"
+"""What is known of the folder's making, signed."""
 _NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES)
 
 
@@ -55,7 +57,7 @@ def named_files(folder: Path) -> set[str]:
             if schema_name(table.schema_arrow) != schema_name(DELIVERY):
                 return set()
             rows = (row for batch in table.iter_batches(columns=["files"]) for row in batch.to_pylist())
-            return {TABLE, TABLE_JSON} | {file["file"] for row in rows for file in row["files"]}
+            return {TABLE, TABLE_JSON, PROVENANCE} | {file["file"] for row in rows for file in row["files"]}
     except (OSError, pa.ArrowException):
         return set()
 

@@ -22,7 +22,7 @@ def _schema(name: str, version: int, fields: list[tuple[str, pa.DataType]]) -> p
 
 def schema_name(schema: pa.Schema) -> str:
     """Name and version of a schema, such as ``detections/1``."""
-    return str((schema.metadata or {}).get(b"faceswap.schema", b"").decode())
+    return str((schema.metadata or {}).get(b"faceswap.schema", b"").decode(errors="replace"))
 
 
 _FACE = [("frame_index", pa.int64()), ("face_index", pa.int32())]

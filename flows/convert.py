@@ -10,12 +10,23 @@ from prefect.futures import PrefectFuture
 
 from faceswap_core import layout
 from faceswap_core.config import JobSettings, SmoothSettings
+from faceswap_core.stages.consent import ConsentGate, check_model
+from faceswap_core.stages.sign import statement_of
+from faceswap_core.storage import Workspace
 from faceswap_core.types import FileRef, Json, ManifestRef
 from flows.faceset import Faceset
 from flows.gather import gather
 from tasks import progress
-from tasks.convert import assemble_video, encode_stream, reencode_chunk, smooth_frames, swap_frames, verify_video
-from tasks.handoff import deliver_folder, export_images, export_patches, verify_folder
+from tasks.convert import (
+    assemble_video,
+    encode_stream,
+    reencode_chunk,
+    sign_video,
+    smooth_frames,
+    swap_frames,
+    verify_video,
+)
+from tasks.handoff import deliver_folder, export_images, export_patches, sign_folder, verify_folder
 
 LAST_STAGE = {"video": "reencode-chunk", "patches": layout.PATCHES, "image_sequence": layout.IMAGES}
 """The stage that works on single chunks last, by ``output.kind``."""
@@ -33,30 +44,44 @@ class Converted:
     """How its pictures were encoded; None for a folder of images."""
     checks: ManifestRef
     """REPORT of the verification."""
+    statement: Json
+    """What its provenance says."""
 
 
-def convert(job: JobSettings, plate: Faceset, weights: FileRef) -> Converted:
-    """Swap, smooth, encode or export, put together and verify."""
+def convert(job: JobSettings, gate: ConsentGate, plate: Faceset, weights: FileRef) -> Converted:
+    """Swap, smooth, encode or export, put together and verify; consents are checked before the first and the last."""
+    check_model(Workspace(job.workspace), weights, gate.check("the swap"))
     chunks = _finished_chunks(job, plate, weights)
-    return _video(job, plate, chunks) if job.output.kind == "video" else _folder(job, plate, chunks)
+    grants = gate.check("the export")
+    statement = statement_of(job, plate.video, weights, grants, allow_test=gate.allow_test)
+    finish = _video if job.output.kind == "video" else _folder
+    return finish(job, plate, chunks, statement)
 
 
-def _video(job: JobSettings, plate: Faceset, chunks: list[ManifestRef]) -> Converted:
-    workspace, output = str(job.workspace), str(job.output.path)
-    (assembled,) = gather([assemble_video.submit(workspace, plate.video, plate.frames, chunks, output)])
-    checking = verify_video.submit(workspace, plate.video, plate.frames, assembled["video"], assembled["not_carried"])
-    return Converted(chunks, Path(assembled["video"]["path"]), assembled["encoding"], gather([checking])[0])
+def _video(job: JobSettings, plate: Faceset, chunks: list[ManifestRef], statement: Json) -> Converted:
+    workspace = str(job.workspace)
+    draft = layout.assembled(job.output.path.name)
+    assembling = assemble_video.submit(
+        workspace, plate.video, plate.frames, chunks, str(job.workspace / draft), statement["settings_sha256"]
+    )
+    (assembled,) = gather([assembling])
+    output = job.output.path.with_name(Path(assembled["video"]["path"]).name)  # with the suffix that was chosen
+    signing = sign_video.submit(assembled["video"], plate.video, statement, job.provenance, str(output), workspace)
+    (signed,) = gather([signing])
+    checking = verify_video.submit(workspace, plate.video, plate.frames, signed["video"], assembled["not_carried"])
+    return Converted(chunks, output, assembled["encoding"], gather([checking])[0], statement)
 
 
-def _folder(job: JobSettings, plate: Faceset, chunks: list[ManifestRef]) -> Converted:
+def _folder(job: JobSettings, plate: Faceset, chunks: list[ManifestRef], statement: Json) -> Converted:
     workspace, output = str(job.workspace), job.output
     assert output.kind != "video"
     delivering = deliver_folder.submit(
         workspace, plate.video, plate.frames, chunks, output.kind, str(output.path), output.start_number
     )
     (delivered,) = gather([delivering])
+    gather([sign_folder.submit(workspace, delivered, statement, job.provenance)])
     checking = verify_folder.submit(workspace, plate.video, plate.frames, delivered)
-    return Converted(chunks, Path(delivered["folder"]), None, gather([checking])[0])
+    return Converted(chunks, Path(delivered["folder"]), None, gather([checking])[0], statement)
 
 
 def _finished_chunks(job: JobSettings, plate: Faceset, weights: FileRef) -> list[ManifestRef]:
@@ -133,9 +158,19 @@ def _finish(
             workspace, plate.video, chunk_index, frames, smoothed, job.blend, job.output.format, return_state=False
         )
     return reencode_chunk.submit(
-        workspace, plate.video, chunk_index, frames, smoothed, job.blend, job.encode, return_state=False
+        workspace,
+        plate.video,
+        chunk_index,
+        frames,
+        smoothed,
+        job.blend,
+        job.encode,
+        job.provenance.label,
+        plate.frames[0],
+        return_state=False,
     )
 
 
 def _encode_all(job: JobSettings, plate: Faceset, smoothed: list[ManifestRef]) -> PrefectFuture[ManifestRef]:
-    return encode_stream.submit(str(job.workspace), plate.video, plate.frames, smoothed, job.blend, job.encode)
+    workspace, label = str(job.workspace), job.provenance.label
+    return encode_stream.submit(workspace, plate.video, plate.frames, smoothed, job.blend, job.encode, label)

@@ -10,6 +10,8 @@ from pathlib import Path
 from prefect import flow
 
 from faceswap_core.stages.actor import ActorClip, ActorSettings
+from faceswap_core.stages.consent import write_signed
+from faceswap_core.stages.rendered import actor_record
 from faceswap_core.storage import Workspace, atomic_path
 from faceswap_core.types import Json
 from flows.gather import gather
@@ -85,8 +87,9 @@ def _name_truth(workspace: Path, clip: ActorClip) -> None:
 
 
 def write_job(workspace: Path, rendered: Json, demo: Demo) -> Path:
-    """Write ``job.toml`` into the workspace: `faceswap run` on it is the same run."""
+    """Write ``job.toml`` and the actors' records into the workspace: `faceswap run` on it is the same run."""
     root = Workspace(workspace).root
+    _write_records(root, rendered, demo)
     video = {part: json.dumps(_from(root, clip["video"]["path"])) for part, clip in rendered.items()}
     training = f"iterations = {demo.iterations}\n" if demo.iterations else ""
     text = f"""\
@@ -103,9 +106,11 @@ plate_for_training = false
 
 [subjects.a]
 videos = [{video["a1"]}, {video["a2"]}]
+consent = "consent/a.json"
 
 [subjects.b]
 videos = [{video["b1"]}, {video["b2"]}]
+consent = "consent/b.json"
 
 [swap]
 to = "b"
@@ -126,6 +131,15 @@ preset = "draft"
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return path
+
+
+def _write_records(root: Path, rendered: Json, demo: Demo) -> None:
+    """Write the records of both actors: there is nobody to ask, and their seeds prove it."""
+    parts = clips(demo)
+    shown = {"a": ("a1", "a2", "plate"), "b": ("b1", "b2", "truth")}
+    for subject, names in shown.items():
+        record = actor_record(subject, [(parts[name], rendered[name]) for name in names])
+        write_signed(root / "consent" / f"{subject}.json", record)
 
 
 def _from(root: Path, path: str) -> str:

@@ -20,6 +20,7 @@ from faceswap_core.stages.faceset import record_faceset
 from faceswap_core.stages.import_images import image_refs
 from faceswap_core.stages.track import undecided
 from faceswap_core.storage import Workspace, file_ref
+from faceswap_core.trust.consent import Grant
 from faceswap_core.types import FileRef, ManifestRef
 from flows.casting import Question, answer, choice_of, part_of, track_ids
 from flows.gather import gather
@@ -65,6 +66,7 @@ class _Work:
     video: FileRef
     subject: str
     plan: VideoPlan
+    consents: dict[str, Grant]
     decoding: list[PrefectFuture[ManifestRef]] = field(default_factory=list)
     detecting: list[PrefectFuture[Detected]] = field(default_factory=list)
     aligning: list[PrefectFuture[ManifestRef]] = field(default_factory=list)
@@ -74,9 +76,11 @@ class _Work:
     tracks: list[ManifestRef] = field(default_factory=list)
 
 
-def build_facesets(job: JobSettings, wanted: Mapping[Path, str], run: Run) -> dict[Path, Faceset]:
+def build_facesets(
+    job: JobSettings, wanted: Mapping[Path, str], run: Run, consents: Mapping[str, Grant]
+) -> dict[Path, Faceset]:
     """Analyse videos, each with the name of the subject that it shows; chunks of different videos overlap."""
-    works = _planned(job, wanted)
+    works = _planned(job, wanted, consents)
     for work in works:
         _submit_decoding(job, work)
     for work in works:
@@ -104,13 +108,14 @@ def _answered(job: JobSettings, run: Run, works: Mapping[Path, _Work], questions
         _submit_alignment(job, works[path])
 
 
-def _planned(job: JobSettings, wanted: Mapping[Path, str]) -> list[_Work]:
+def _planned(job: JobSettings, wanted: Mapping[Path, str], consents: Mapping[str, Grant]) -> list[_Work]:
     videos = [video_ref(path) for path in wanted]
     plans = gather([plan_video.submit(str(job.workspace), video, job.decode) for video in videos])
     for plan in plans:
         for stage in (layout.FRAMES, layout.DETECTIONS, layout.TRACKS, layout.ALIGNED):
             progress.expect(stage, plan["rows"])
-    return [_Work(v, subject, p) for v, subject, p in zip(videos, wanted.values(), plans, strict=True)]
+    parts = zip(videos, wanted.values(), plans, strict=True)
+    return [_Work(video, subject, plan, {subject: consents[subject]}) for video, subject, plan in parts]
 
 
 def _submit_decoding(job: JobSettings, work: _Work) -> None:
@@ -186,7 +191,8 @@ def _ask(job: JobSettings, path: Path, work: _Work, why: str) -> Question:
 def _submit_alignment(job: JobSettings, work: _Work) -> None:
     workspace = str(job.workspace)
     for i, (frames, tracks) in enumerate(zip(work.frames, work.tracks, strict=True)):
-        work.aligning.append(align_landmarks.submit(workspace, work.video, i, frames, tracks, job.align))
+        arguments = (workspace, work.video, i, frames, tracks, job.align, work.consents)
+        work.aligning.append(align_landmarks.submit(*arguments))
     for i, aligning in enumerate(work.aligning):
         work.masking.append(make_masks.submit(workspace, i, aligning, job.align, job.masks, return_state=False))
 

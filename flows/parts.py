@@ -14,9 +14,10 @@ from faceswap_core.config import JobSettings
 from faceswap_core.errors import SettingsError
 from faceswap_core.faces.detectors import installed
 from faceswap_core.stages.align import AlignedChunk
+from faceswap_core.stages.consent import ConsentGate
 from faceswap_core.types import Json
 from flows.faceset import build_facesets
-from flows.pipeline import footage, sources, swap_video
+from flows.pipeline import aligned_sources, footage, granted, swap_video
 from flows.preflight import check_job
 from flows.record import recorded
 from flows.training import train
@@ -24,75 +25,84 @@ from tasks import progress
 from tasks.options import job_runner
 from tasks.tally import Tally, counting
 
-Work = Callable[[JobSettings, Mapping[Path, list[AlignedChunk]]], Json]
+Work = Callable[[JobSettings, Mapping[Path, list[AlignedChunk]], ConsentGate], Json]
 
 
 @flow(name="build-faceset", flow_run_name="faceset · {job.name}", persist_result=False)
-def build_faceset(job: JobSettings) -> Json:
+def build_faceset(job: JobSettings, allow_test_consent: bool = False) -> Json:
     """Decode, search, track and align every video of a job.
 
     Args:
         job: Everything the job file says.
+        allow_test_consent: Whether records of kind ``test`` count.
 
     Returns:
         run, faces of each video, computed, cached and seconds.
     """
-    return _part(job, lambda _job, _aligned: {})
+    return _part(job, lambda _job, _aligned, _gate: {}, allow_test_consent)
 
 
 @flow(name="train-network", flow_run_name="train · {job.name}", persist_result=False)
-def train_network(job: JobSettings, force: bool = False) -> Json:
+def train_network(job: JobSettings, force: bool = False, allow_test_consent: bool = False) -> Json:
     """Train the network of a job, after its facesets.
 
     Args:
         job: Everything the job file says.
         force: Whether to train where it was refused for its cost.
+        allow_test_consent: Whether records of kind ``test`` count.
 
     Returns:
         run, faces of each video, path of the weights, computed, cached and seconds.
     """
-    check_job(job.with_absolute_paths(Path.cwd()), force=force)
-    return _part(job, lambda job, aligned: {"weights": train(job, aligned)["weights"]["path"]})
+    check_job(job.with_absolute_paths(Path.cwd()), force=force, allow_test_consent=allow_test_consent)
+
+    def work(job: JobSettings, aligned: Mapping[Path, list[AlignedChunk]], gate: ConsentGate) -> Json:
+        return {"weights": train(job, aligned, gate.check("training"))["weights"]["path"]}
+
+    return _part(job, work, allow_test_consent)
 
 
 @flow(name="convert-plate", flow_run_name="convert · {job.name}", persist_result=False)
-def convert_plate(job: JobSettings, checkpoint: Path) -> Json:
+def convert_plate(job: JobSettings, checkpoint: Path, allow_test_consent: bool = False) -> Json:
     """Swap a plate with a finished network; nothing is trained.
 
     Args:
         job: Everything the job file says.
         checkpoint: Folder of the finished network.
+        allow_test_consent: Whether records of kind ``test`` count.
 
     Returns:
         run, output, report, computed, cached and seconds of the run.
     """
     trained = job.train.model_copy(update={"model": str(checkpoint.absolute())})
-    return swap_video(job.model_copy(update={"train": trained}))
+    return swap_video(job.model_copy(update={"train": trained}), allow_test_consent=allow_test_consent)
 
 
 @flow(name="evaluate-job", flow_run_name="evaluate · {job.name}", persist_result=False)
-def evaluate_job(job: JobSettings, force: bool = False) -> Json:
+def evaluate_job(job: JobSettings, force: bool = False, allow_test_consent: bool = False) -> Json:
     """Judge the swap of a job against its ground truth; what is not there yet is made first.
 
     Args:
         job: Everything the job file says; ``plate.truth`` names the truth.
         force: Whether to run a job that was refused for its cost.
+        allow_test_consent: Whether records of kind ``test`` count.
 
     Returns:
         run, output, report, computed, cached and seconds of the run.
     """
     if job.plate.truth is None:
         raise SettingsError("plate.truth is not set: only the swap of a rendered actor's plate has a ground truth")
-    return swap_video(job, force=force)
+    return swap_video(job, force=force, allow_test_consent=allow_test_consent)
 
 
-def _part(job: JobSettings, work: Work) -> Json:
+def _part(job: JobSettings, work: Work, allow_test_consent: bool) -> Json:
     job = job.with_absolute_paths(Path.cwd())
+    gate = ConsentGate(job, allow_test=allow_test_consent)
     job = job.model_copy(update={"detect": installed(job.detect)})
     tally = Tally()
     with recorded(job) as run, counting(tally), job_runner(str(job.workspace), job.runtime.workers):
-        facesets = build_facesets(job, footage(job), run)
-        made = work(job, sources(job, facesets))
+        facesets = build_facesets(job, footage(job), run, granted(job, gate))
+        made = work(job, aligned_sources(job, facesets), gate)
         stages = tally.report().values()
         result: Json = {
             "run": run.run_id,

@@ -11,7 +11,11 @@ from faceswap_core.config import JobSettings, names_checkpoint
 from faceswap_core.errors import NoFaceError
 from faceswap_core.faces.detectors import fallback_note, installed
 from faceswap_core.stages.align import AlignedChunk
+from faceswap_core.stages.consent import ConsentGate, sources
+from faceswap_core.stages.lineage import note_sources
 from faceswap_core.stages.weights import finished_weights
+from faceswap_core.storage import Workspace
+from faceswap_core.trust.consent import Grant
 from faceswap_core.types import Json
 from flows.convert import convert
 from flows.evaluate import evaluate
@@ -28,23 +32,25 @@ from tasks.tally import Tally, counting
 
 
 @flow(name="swap-video", flow_run_name="{job.name}", persist_result=False)
-def swap_video(job: JobSettings, force: bool = False) -> Json:
+def swap_video(job: JobSettings, force: bool = False, allow_test_consent: bool = False) -> Json:
     """Swap the face of the plate for that of another person, by training on both.
 
     Args:
         job: Everything the job file says.
         force: Whether to run a job that was refused for its cost.
+        allow_test_consent: Whether records of kind ``test`` count; written into the output.
 
     Returns:
         run, output, report, computed, cached and seconds of the run.
     """
     job = job.with_absolute_paths(Path.cwd())
-    check_job(job, force=force)
+    check_job(job, force=force, allow_test_consent=allow_test_consent)
+    gate = ConsentGate(job, allow_test=allow_test_consent)
     asked = job.detect
     job = job.model_copy(update={"detect": installed(asked)})
     tally = Tally()
     with recorded(job) as run, counting(tally), job_runner(str(job.workspace), job.runtime.workers):
-        made = _make(job, run, tally)
+        made = _make(job, gate, run, tally)
         report = build_report(job, made)
         report["faces"] |= fallback_note(asked, job.detect)
         path = write_report(job, run, made, report)
@@ -56,19 +62,29 @@ def swap_video(job: JobSettings, force: bool = False) -> Json:
         return result
 
 
-def _make(job: JobSettings, run: Run, tally: Tally) -> Made:
-    facesets = build_facesets(job, footage(job), run)
+def _make(job: JobSettings, gate: ConsentGate, run: Run, tally: Tally) -> Made:
+    grants = granted(job, gate)
+    facesets = build_facesets(job, footage(job), run, grants)
     plate = facesets[job.plate.video]
     _refuse_without_face(job, plate)
-    aligned = sources(job, facesets)
+    aligned = aligned_sources(job, facesets)
     if names_checkpoint(job.train.model):
         trained, weights = None, finished_weights(Path(job.train.model))
+        for grant in grants.values():
+            note_sources(Workspace(job.workspace), {Path(weights["path"]): (weights["sha256"], grant["record"])})
     else:
-        trained = train(job, aligned)
+        trained = train(job, aligned, gate.check("training"))
         weights = trained["weights"]
-    converted = convert(job, plate, weights)
+    converted = convert(job, gate, plate, weights)
     truth = evaluate(job, aligned, weights)
     return Made(plate, weights, trained, converted, truth, tally.report())
+
+
+def granted(job: JobSettings, gate: ConsentGate) -> dict[str, Grant]:
+    """The grants of both people; whose footage is read is noted, so that what comes from it can be found."""
+    grants = gate.check("the analysis")
+    note_sources(Workspace(job.workspace), sources(job, grants))
+    return grants
 
 
 def footage(job: JobSettings) -> dict[Path, str]:
@@ -82,7 +98,7 @@ def footage(job: JobSettings) -> dict[Path, str]:
     return {video: name for name in sides for video in job.training_videos(name)} | videos
 
 
-def sources(job: JobSettings, facesets: Mapping[Path, Faceset]) -> dict[Path, list[AlignedChunk]]:
+def aligned_sources(job: JobSettings, facesets: Mapping[Path, Faceset]) -> dict[Path, list[AlignedChunk]]:
     """The aligned chunks of every video and folder; those to train on are written down for `faceswap faces`."""
     aligned = {path: faceset.aligned for path, faceset in facesets.items()} | import_folders(job, folders(job))
     if not names_checkpoint(job.train.model):

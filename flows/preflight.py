@@ -20,6 +20,8 @@ from faceswap_core.errors import DiskFullError, MediaError, SettingsError
 from faceswap_core.faces.detectors import DETECTORS, installed
 from faceswap_core.models import MODELS
 from faceswap_core.outfolder import check_replaceable
+from faceswap_core.stages.consent import ConsentGate
+from faceswap_core.stages.identity import check_signer
 from faceswap_core.stages.import_images import image_refs
 from faceswap_core.stages.weights import check_view, finished_weights, pick_device, read_facts
 from faceswap_core.storage import Workspace, free_bytes, sha256_file
@@ -35,13 +37,14 @@ _GFLOPS_PER_CORE = 100.0
 _SPARE_BYTES = 16 * 1024 * 1024
 
 
-def check_job(job: JobSettings, *, force: bool) -> None:
+def check_job(job: JobSettings, *, force: bool, allow_test_consent: bool = False) -> None:
     """Refuse a job that cannot end well.
 
     Raises:
         SettingsError: a subject without footage, or a training that would take days on a CPU.
         MediaError: a video is missing.
         EnvironmentFault: the wanted device, encoder or detector is missing, or the disk is clearly too small.
+        ConsentError: the people's records do not cover the job.
     """
     Workspace(job.workspace)
     device = pick_device(job.runtime).type
@@ -54,6 +57,8 @@ def check_job(job: JobSettings, *, force: bool) -> None:
         _check_training_cost(job)
     _check_footage(job)
     _check_disk(job)
+    grants = ConsentGate(job, allow_test=allow_test_consent).check("the run")
+    check_signer(job.provenance, [grant["kind"] for grant in grants.values()])
 
 
 def check_recode(settings: RecodeSettings) -> None:
@@ -192,7 +197,7 @@ def _check_model(job: JobSettings) -> None:
 
 
 def _check_disk(job: JobSettings) -> None:
-    needed = 2 * job.plate.video.stat().st_size + _SPARE_BYTES
+    needed = 3 * job.plate.video.stat().st_size + _SPARE_BYTES
     free = free_bytes(job.workspace)
     if free < needed:
         raise DiskFullError(

@@ -67,6 +67,7 @@ def build_report(job: JobSettings, made: Made) -> Json:
         "faces": figures.faces_report(workspace, made.plate.tracks, job.detect),
         "training": _training(workspace, made),
         "video": video_report(workspace, made.converted.checks),
+        "provenance": made.converted.statement,
         "environment": environment(job.runtime),
         "reasons": {} if made.truth else {"truth": "no ground truth"},
     }

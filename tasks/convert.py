@@ -9,15 +9,19 @@ from faceswap_core.config import (
     AlignSettings,
     BlendSettings,
     EncodeSettings,
+    LabelSettings,
+    ProvenanceSettings,
     RuntimeSettings,
     SmoothSettings,
     SwapTarget,
 )
-from faceswap_core.stages import assemble, encode, smooth, swap, verify
+from faceswap_core.stages import assemble, encode, sign, smooth, swap, verify
 from faceswap_core.stages.assemble import Assembled
+from faceswap_core.stages.labelled import UNLABELLED
+from faceswap_core.stages.sign import SignedVideo
 from faceswap_core.stages.weights import pick_device
 from faceswap_core.storage import Workspace
-from faceswap_core.types import FileRef, ManifestRef
+from faceswap_core.types import FileRef, Json, ManifestRef
 from tasks import progress
 from tasks.options import device_digests, encoder_digests, gpu_slot, stage_task
 
@@ -54,7 +58,7 @@ def smooth_frames(
     return smooth.smooth_frames(Workspace(workspace), chunk_index, swapped, before, after, settings)
 
 
-@stage_task("reencode-chunk", 3, run_name="reencode-chunk-{chunk_index:04d}", digests=encoder_digests)
+@stage_task("reencode-chunk", 4, run_name="reencode-chunk-{chunk_index:04d}", digests=encoder_digests)
 def reencode_chunk(
     workspace: str,
     plate: FileRef,
@@ -63,13 +67,17 @@ def reencode_chunk(
     smoothed: ManifestRef | None,
     blend: BlendSettings,
     encode_settings: EncodeSettings,
+    label: LabelSettings = UNLABELLED,
+    opening: ManifestRef | None = None,
 ) -> ManifestRef:
-    """Paste the patches of one chunk, if there are any, and encode it."""
+    """Paste the patches of one chunk, if there are any, label it and encode it."""
     tell = progress.of("reencode-chunk", str(chunk_index))
-    return encode.reencode_chunk(Workspace(workspace), plate, frames, smoothed, blend, encode_settings, tell)
+    return encode.reencode_chunk(
+        Workspace(workspace), plate, frames, smoothed, blend, encode_settings, tell, label, opening
+    )
 
 
-@stage_task("encode-stream", 2, digests=encoder_digests)
+@stage_task("encode-stream", 3, digests=encoder_digests)
 def encode_stream(
     workspace: str,
     plate: FileRef,
@@ -77,18 +85,32 @@ def encode_stream(
     smoothed: list[ManifestRef] | None,
     blend: BlendSettings,
     encode_settings: EncodeSettings,
+    label: LabelSettings = UNLABELLED,
 ) -> ManifestRef:
-    """Paste the patches of all chunks, if there are any, and encode them in one go at an average rate."""
+    """Paste the patches of all chunks, if there are any, label and encode them in one go at an average rate."""
     tell = progress.of_whole("encode-stream")
-    return encode.encode_stream(Workspace(workspace), plate, frames, smoothed, blend, encode_settings, tell)
+    return encode.encode_stream(Workspace(workspace), plate, frames, smoothed, blend, encode_settings, tell, label)
 
 
-@stage_task("assemble-video", 2, digests=encoder_digests)
+@stage_task("assemble-video", 3, digests=encoder_digests)
 def assemble_video(
-    workspace: str, plate: FileRef, frames: list[ManifestRef], chunks: list[ManifestRef], output: str
+    workspace: str,
+    plate: FileRef,
+    frames: list[ManifestRef],
+    chunks: list[ManifestRef],
+    output: str,
+    produce_id: str = "",
 ) -> Assembled:
-    """Join the chunks and copy what else the plate holds."""
-    return assemble.assemble_video(Workspace(workspace), plate, frames, chunks, Path(output))
+    """Join the chunks and copy what else the plate holds; with a ``produce_id`` the file is marked as made by AI."""
+    return assemble.assemble_video(Workspace(workspace), plate, frames, chunks, Path(output), produce_id)
+
+
+@stage_task("sign-video")
+def sign_video(
+    assembled: FileRef, plate: FileRef, statement: Json, signer: ProvenanceSettings, output: str, workspace: str
+) -> SignedVideo:
+    """Write the output with its provenance, and its sidecar."""
+    return sign.sign_video(assembled, plate, statement, signer, Path(output))
 
 
 @stage_task(layout.REPORTS, 2)

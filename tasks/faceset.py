@@ -18,6 +18,7 @@ from faceswap_core.stages import align, contact_sheet, decode, detect, import_im
 from faceswap_core.stages.decode import VideoPlan
 from faceswap_core.stages.detect import Detected
 from faceswap_core.storage import Workspace
+from faceswap_core.trust.consent import Grant
 from faceswap_core.types import FileRef, ManifestRef
 from tasks import progress
 from tasks.options import detector_digests, stage_task
@@ -82,7 +83,7 @@ def draw_contact_sheet(
     return contact_sheet.contact_sheet(Workspace(workspace), name, video, frames, tracks)
 
 
-@stage_task(layout.ALIGNED, 2, run_name="align-landmarks-{chunk_index:04d}")
+@stage_task(layout.ALIGNED, 3, run_name="align-landmarks-{chunk_index:04d}")
 def align_landmarks(
     workspace: str,
     video: FileRef,
@@ -90,10 +91,11 @@ def align_landmarks(
     frames: ManifestRef,
     tracks: ManifestRef,
     settings: AlignSettings,
+    consents: dict[str, Grant],
 ) -> ManifestRef:
     """Cut the subject's face out of every frame of one chunk."""
     tell = progress.of(layout.ALIGNED, part_name(video, chunk_index))
-    return align.align_landmarks(Workspace(workspace), video, frames, tracks, settings, tell)
+    return align.align_landmarks(Workspace(workspace), video, frames, tracks, settings, tell, consents)
 
 
 @stage_task(layout.IMPORTED, run_name="import-images-{subject}")

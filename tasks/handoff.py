@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import Literal
 
 from faceswap_core import layout
-from faceswap_core.config import BlendSettings
+from faceswap_core.config import BlendSettings, ProvenanceSettings
 from faceswap_core.stages import deliver as delivering
 from faceswap_core.stages import export_images as images
 from faceswap_core.stages import export_patches as patches
+from faceswap_core.stages import sign
 from faceswap_core.stages import verify_folder as verifying
 from faceswap_core.stages.deliver import Delivered
 from faceswap_core.stages.delivery import Kind
 from faceswap_core.storage import Workspace
-from faceswap_core.types import FileRef, ManifestRef
+from faceswap_core.types import FileRef, Json, ManifestRef
 from tasks import progress
 from tasks.options import encoder_digests, stage_task
 
@@ -57,7 +58,13 @@ def deliver_folder(
     return delivering.deliver_folder(Workspace(workspace), plate, frames, exported, kind, Path(folder), start_number)
 
 
-@stage_task(layout.FOLDER_REPORTS)
+@stage_task("sign-folder")
+def sign_folder(workspace: str, delivered: Delivered, statement: Json, signer: ProvenanceSettings) -> FileRef:
+    """Write the folder's provenance beside its table."""
+    return sign.sign_folder(delivered, statement, signer)
+
+
+@stage_task(layout.FOLDER_REPORTS, 2)
 def verify_folder(workspace: str, plate: FileRef, frames: list[ManifestRef], delivered: Delivered) -> ManifestRef:
     """Check the folder by its own table."""
     return verifying.verify_folder(Workspace(workspace), plate, frames, delivered)

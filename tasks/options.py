@@ -6,6 +6,7 @@ import errno
 import hashlib
 import importlib.metadata
 import importlib.util
+import inspect
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -25,18 +26,21 @@ from pydantic import BaseModel
 from faceswap_core.errors import FaceswapError
 from faceswap_core.faces.detectors import weight_files
 from faceswap_core.faces.detectors.insight_pack import providers_for
+from faceswap_core.stages.lineage import note_made
 from faceswap_core.stages.weights import pick_device, resolve_precision
+from faceswap_core.storage import Workspace
 from faceswap_core.types import Json
 from tasks import progress, tally
-from tasks.records import PLAIN_JSON, admit, results_folder
+from tasks.records import PLAIN_JSON, admit, promised_files, results_folder
 
 P = ParamSpec("P")
 R = TypeVar("R")
 Digests = Callable[[Mapping[str, Any]], Json]
 """Arguments of a task -> what else its result depends on."""
 
-NEVER_COUNTED = frozenset({"workspace", "runtime", "limits", "progress"})
-"""Arguments that say where, how fast and how far at most, never what."""
+NEVER_COUNTED = frozenset({"workspace", "runtime", "limits", "progress", "consents", "signer"})
+"""Arguments that say where, how fast and how far at most, and by whose leave, never what: a renewed consent record
+computes nothing anew, and a revoked one is refused before any task is asked."""
 _RETRY_DELAYS_SECONDS = [2.0, 5.0]
 _gpu_slots: dict[str, threading.Lock] = {}
 
@@ -146,11 +150,15 @@ def stage_task(
     """
 
     def decorate(function: Callable[P, R]) -> Task[P, R]:
+        signature = inspect.signature(function)
+
         @wraps(function)
         def body(*args: P.args, **kwargs: P.kwargs) -> R:
             progress.refuse_after_stop()
             with tally.current().measured(stage, _task_run_id(), pooled=pooled):
-                return function(*args, **kwargs)
+                result = function(*args, **kwargs)
+            _note_lineage(signature.bind(*args, **kwargs).arguments, result)
+            return result
 
         return task(
             name=stage,
@@ -164,6 +172,12 @@ def stage_task(
         )(body)
 
     return decorate
+
+
+def _note_lineage(given: Mapping[str, Any], result: Any) -> None:
+    """Write down which consent records the files that a task made come from."""
+    workspace = Workspace(given["workspace"])
+    note_made(workspace, given, promised_files(workspace, result))
 
 
 def _task_run_id() -> str:

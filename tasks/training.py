@@ -9,13 +9,14 @@ from faceswap_core.stages.align import AlignedChunk
 from faceswap_core.stages.train import Trained
 from faceswap_core.stages.weights import pick_device
 from faceswap_core.storage import Workspace
+from faceswap_core.trust.consent import Grant
 from faceswap_core.types import ManifestRef
 from tasks import progress
 from tasks.artifacts import progress_artifact
 from tasks.options import device_digests, gpu_slot, stage_task
 
 
-@stage_task(layout.COLOR_STATS, 2)
+@stage_task(layout.COLOR_STATS, 3)
 def normalize_color(
     workspace: str,
     side_a: list[AlignedChunk],
@@ -23,9 +24,10 @@ def normalize_color(
     names: tuple[str, str],
     settings: NormalizeSettings,
     selection: ManifestRef | None,
+    consents: dict[str, Grant],
 ) -> ManifestRef:
     """Measure the colours of both sides."""
-    return normalize.normalize_color(Workspace(workspace), side_a, side_b, names, settings, selection)
+    return normalize.normalize_color(Workspace(workspace), side_a, side_b, names, settings, selection, consents)
 
 
 @stage_task(layout.TRAINING, train.TRAINING_VERSION, digests=device_digests, pooled=False)
@@ -40,10 +42,22 @@ def train_model(
     seed: int,
     runtime: RuntimeSettings,
     selection: ManifestRef | None,
+    consents: dict[str, Grant],
 ) -> Trained:
     """Train, going on from the latest checkpoint."""
     tell = progress.of_training(layout.TRAINING, "all", settings.checkpoint_every)
     with gpu_slot(pick_device(runtime).type), progress_artifact("train-model", tell) as told:
         return train.train_model(
-            Workspace(workspace), side_a, side_b, stats, names, settings, align, seed, runtime, selection, told
+            Workspace(workspace),
+            side_a,
+            side_b,
+            stats,
+            names,
+            settings,
+            align,
+            seed,
+            runtime,
+            selection,
+            told,
+            consents,
         )

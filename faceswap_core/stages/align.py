@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TypedDict
 
 import cv2
@@ -21,6 +21,7 @@ from faceswap_core.stages.decode import published_chunk, read_frames
 from faceswap_core.stages.images import pack
 from faceswap_core.storage import Workspace
 from faceswap_core.threads import cap_threads
+from faceswap_core.trust.consent import NOBODY, Grant, bound
 from faceswap_core.types import F64, U8, FileRef, ManifestRef, Progress, no_progress
 from faceswap_core.video.colour import to_rgb
 
@@ -41,11 +42,12 @@ def align_landmarks(
     tracks: ManifestRef,
     settings: AlignSettings,
     progress: Progress = no_progress,
+    consents: Mapping[str, Grant] = NOBODY,
 ) -> ManifestRef:
     """Cut out the subject's face in every frame of one chunk.
 
     A chip is cut along the similarity of the smoothed points; the matrix beside it maps frame px to chip px and
-    is the one its patch is pasted with.
+    is the one its patch is pasted with. ``consents`` (record and digest by subject) stand in the metadata.
 
     Raises:
         SettingsError: a dense fit was asked for, and the detector gave no mesh.
@@ -66,7 +68,7 @@ def align_landmarks(
             progress(done, frames["rows"], "frames")
 
     name = layout.chunk_name("aligned", chunk.chunk_index)
-    return manifest.publish(workspace, layout.ALIGNED, name, ALIGNED, rows())
+    return manifest.publish(workspace, layout.ALIGNED, name, ALIGNED, rows(), bound(consents))
 
 
 def to_chip_of(settings: AlignSettings) -> F64:

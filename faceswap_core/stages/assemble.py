@@ -13,10 +13,13 @@ from faceswap_core.errors import ManifestError
 from faceswap_core.schemas import CHUNKS
 from faceswap_core.stages.decode import check_source, decoded_index
 from faceswap_core.storage import Workspace, disk_full_as_ours, file_ref
+from faceswap_core.trust.c2pa import SOURCE_TYPE
+from faceswap_core.trust.label import AIGC, aigc_tag, xmp_box
 from faceswap_core.types import FileRef, Json, ManifestRef
 from faceswap_core.video.assemble import assemble
 from faceswap_core.video.destination import destination
 from faceswap_core.video.index import FrameIndex
+from faceswap_core.video.outfile import MP4_FAMILY, muxer_of
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +41,7 @@ def assemble_video(
     frames: Sequence[ManifestRef],
     chunks: Sequence[ManifestRef],
     output: Path,
+    produce_id: str = "",
 ) -> Assembled:
     """Join the encoded chunks and copy sound, subtitles, chapters and tags of the plate.
 
@@ -47,6 +51,7 @@ def assemble_video(
         frames: FRAMES of every chunk of the plate, in order.
         chunks: CHUNKS, in order.
         output: the file to write; without a suffix it gets that of the plate's container, see `destination`.
+        produce_id: marks the file as made by AI under this id: container key ``AIGC`` and, in MP4 and QuickTime, XMP.
 
     Raises:
         ManifestError: a chunk is missing or was altered.
@@ -63,7 +68,11 @@ def assemble_video(
         output.parent.mkdir(parents=True, exist_ok=True)
     index = decoded_index(workspace, frames)
     file = destination(output, plate["path"], parts[0], index)
-    report = assemble(plate["path"], parts, file, index)
+    marks = {AIGC: aigc_tag("faceswap-pipeline", produce_id)} if produce_id else {}
+    report = assemble(plate["path"], parts, file, index, marks)
+    if marks and muxer_of(file) in MP4_FAMILY:
+        with disk_full_as_ours(file), file.open("ab") as stream:
+            stream.write(xmp_box(SOURCE_TYPE))
     _log.info("assembled %d frames to %s", report.frames, file)
     encoding = _encoding(workspace, chunks, parts, index)
     lost = [*report.not_carried, *encoding.pop("lost")]

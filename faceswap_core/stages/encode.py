@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass, field
 from av.video.frame import VideoFrame
 
 from faceswap_core import layout, manifest
-from faceswap_core.config import BlendSettings, EncodeSettings
+from faceswap_core.config import BlendSettings, EncodeSettings, LabelSettings
 from faceswap_core.manifest import Row
 from faceswap_core.schemas import CHUNKS
 from faceswap_core.stages.decode import published_chunk, read_frames
+from faceswap_core.stages.labelled import UNLABELLED, LabelPainter
 from faceswap_core.stages.paste import Ending, paste_all, patches_by_frame
 from faceswap_core.storage import Workspace
 from faceswap_core.threads import cap_threads
@@ -29,14 +30,18 @@ def reencode_chunk(
     blend: BlendSettings,
     encode: EncodeSettings,
     progress: Progress = no_progress,
+    label: LabelSettings = UNLABELLED,
+    opening: ManifestRef | None = None,
 ) -> ManifestRef:
     """Paste the patches of one chunk into the plate's frames and encode them.
 
     Frames without a patch go to the encoder as they were decoded; without ``smoothed`` that is all of them. A chunk
-    of which no frame was decoded has no row.
+    of which no frame was decoded has no row. The ``label`` counts its seconds from the first frame of ``opening``,
+    FRAMES of the video's first chunk; by default of this one.
     """
     chunk, _ = published_chunk(workspace, frames)
-    edit = _Edit(workspace, plate, [frames], [smoothed], blend, progress)
+    painter = LabelPainter(workspace, label, opening or frames)
+    edit = _Edit(workspace, plate, [frames], [smoothed], blend, painter, progress)
     return _publish(edit, encode, chunk.chunk_index)
 
 
@@ -48,6 +53,7 @@ def encode_stream(
     blend: BlendSettings,
     encode: EncodeSettings,
     progress: Progress = no_progress,
+    label: LabelSettings = UNLABELLED,
 ) -> ManifestRef:
     """Do the same for all chunks of a plate with one encoder, as an average rate needs; gives one row of CHUNKS.
 
@@ -59,9 +65,11 @@ def encode_stream(
         blend: how patches are laid over frames.
         encode: how the output is encoded.
         progress: told after every frame.
+        label: the mark that viewers see.
     """
     patches: Sequence[ManifestRef | None] = smoothed or [None for _ in frames]
-    return _publish(_Edit(workspace, plate, frames, patches, blend, progress), encode, 0)
+    painter = LabelPainter(workspace, label, frames[0])
+    return _publish(_Edit(workspace, plate, frames, patches, blend, painter, progress), encode, 0)
 
 
 @dataclass
@@ -73,6 +81,7 @@ class _Edit:
     frames: Sequence[ManifestRef]
     smoothed: Sequence[ManifestRef | None]
     blend: BlendSettings
+    painter: LabelPainter
     progress: Progress
     states: list[Row] = field(default_factory=list)
     """How each frame ended that was given out so far."""
@@ -88,6 +97,7 @@ class _Edit:
         for frame in read_frames(self.workspace, self.plate, frames):
             own = patches.pop(frame.frame_index, [])
             state, reason = paste_all(frame.frame, own, frame.corrupt, self.blend, bare)
+            self.painter.draw(frame.frame)
             self.states.append({"frame_index": frame.frame_index, "state": state, "reason": reason})
             self.progress(len(self.states), self.rows, "frames")
             yield frame.frame

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from faceswap_core.schemas import ALIGNED, COLOR_STATS, MASKS
 from faceswap_core.stages.align import AlignedChunk
 from faceswap_core.stages.selection import FACE_KEY, FaceKey, dropped_faces, face_key
 from faceswap_core.storage import Workspace
+from faceswap_core.trust.consent import NOBODY, Grant, bound
 from faceswap_core.types import ManifestRef
 
 _Key = tuple[str | None, int | None, int | None]
@@ -30,8 +31,11 @@ def normalize_color(
     names: tuple[str, str],
     settings: NormalizeSettings,
     selection: ManifestRef | None = None,
+    consents: Mapping[str, Grant] = NOBODY,
 ) -> ManifestRef:
     """Measure the colours of both sides under their masks, of the faces that ``selection`` keeps; without one, of all.
+
+    ``consents`` stand in the metadata.
 
     Raises:
         NoFaceError: one side has no face at all.
@@ -49,7 +53,7 @@ def normalize_color(
     rows = []
     for name, side, found in zip(names, sums, (matched, identity), strict=True):
         rows += [_row(name, key, *value, found) for key, value in sorted(side.items(), key=lambda kv: str(kv[0]))]
-    return manifest.publish(workspace, layout.COLOR_STATS, "color-stats", COLOR_STATS, rows)
+    return manifest.publish(workspace, layout.COLOR_STATS, "color-stats", COLOR_STATS, rows, bound(consents))
 
 
 def _sums(

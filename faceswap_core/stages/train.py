@@ -8,7 +8,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypedDict
@@ -25,11 +25,13 @@ from faceswap_core.models.loop import Recipe, Trainer, preview_views, train
 from faceswap_core.schemas import ALIGNED, MASKS, TRAIN_LOG
 from faceswap_core.stages.align import AlignedChunk
 from faceswap_core.stages.images import png, unpack
+from faceswap_core.stages.lineage import bind_checkpoint
 from faceswap_core.stages.normalize import color_facts
 from faceswap_core.stages.selection import FACE_KEY, FaceKey, dropped_faces, face_key
 from faceswap_core.stages.weights import FINISHED, pick_device, resolve_precision
 from faceswap_core.storage import Workspace, atomic_path, process_lives
 from faceswap_core.threads import cap_threads
+from faceswap_core.trust.consent import NOBODY, Grant
 from faceswap_core.types import U8, FileRef, Json, ManifestRef, Progress, no_progress
 
 _log = logging.getLogger(__name__)
@@ -67,8 +69,9 @@ def train_model(
     runtime: RuntimeSettings,
     selection: ManifestRef | None = None,
     progress: Progress = no_progress,
+    consents: Mapping[str, Grant] = NOBODY,
 ) -> Trained:
-    """Train until ``settings.iterations`` steps are done, going on from the latest checkpoint.
+    """Train until ``settings.iterations`` steps are done, going on from the latest checkpoint; binds ``consents`` in.
 
     Only the faces that ``selection`` keeps are learnt from; without one, all.
 
@@ -85,6 +88,7 @@ def train_model(
     sampler = _sampler(workspace, (side_a, side_b), names, colors, settings, align, seed, selection)
     trainer = Trainer(_recipe(settings, seed, colors[names[1]]), device)
     with _lease(folder) as renew:
+        bind_checkpoint(folder, consents)
         trainer.restore(folder)
         began = trainer.step
         if began > settings.iterations:
@@ -117,7 +121,7 @@ def train_model(
             "eye_distance": align.eye_distance,
             "centre": align.centre,
             "step": trainer.step,
-            "colors": colors,
+            **{"colors": colors, "consents": dict(consents)},
         }
         weights = _publish_weights(workspace, folder, trainer, facts)
     rows = [vars(row) for row in trainer.log]

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from faceswap_core import layout, manifest
 from faceswap_core.errors import ManifestError, MediaError
 from faceswap_core.manifest import Row
-from faceswap_core.outfolder import TABLE, TABLE_JSON, files_below
+from faceswap_core.outfolder import PROVENANCE, TABLE, TABLE_JSON, files_below
 from faceswap_core.schemas import REPORT
 from faceswap_core.stages.decode import check_source, decoded_index
 from faceswap_core.stages.deliver import Delivered
@@ -47,7 +47,7 @@ def verify_folder(
     named = {TABLE, TABLE_JSON} | {file["file"] for file in files}
     picked = [files[i] for i in np.unique(np.linspace(0, len(files) - 1, min(_SAMPLE, len(files))).astype(int))]
     unreadable = [file["file"] for file in picked if not _readable(folder, file)]
-    stray = sorted(files_below(folder) ^ named)
+    stray = sorted((files_below(folder) - {PROVENANCE}) ^ named)
     checks = [
         ("frames", len(shown) == len(index), str(len(shown))),
         ("pts_equal", [pts for _, pts in shown] == index.pts.tolist(), f"{len(shown)} times"),

@@ -56,6 +56,8 @@ class WeightsFacts:
     """Training steps."""
     colors: tuple[ColorFacts, ColorFacts]
     """Colours of both sides."""
+    consents: dict[str, str]
+    """record_id of the consent record that each subject was learned under."""
 
     def side_of(self, subject: str) -> int:
         """0 or 1.
@@ -91,8 +93,9 @@ def read_facts(path: Path) -> WeightsFacts:
             centre=float(data.get("centre", VIEWS["face"]["centre"])),  # older files know one view
             step=int(data["step"]),
             colors=(colors[0], colors[1]),
+            consents={str(name): str(grant["record"]) for name, grant in data.get("consents", {}).items()},
         )
-    except (SafetensorError, OSError, KeyError, ValueError, TypeError, IndexError) as error:
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
         raise ManifestError(
             f"{path} is no weights file of this program ({error}): name a finished checkpoint"
         ) from error

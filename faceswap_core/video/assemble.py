@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from heapq import merge
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import av
@@ -25,6 +26,7 @@ from faceswap_core.video.outfile import MP4_FAMILY, muxer_of, open_output
 from faceswap_core.video.timeline import Timeline, timeline
 
 _Packet: TypeAlias = "av.Packet[Any]"
+NO_MARKS: Mapping[str, str] = MappingProxyType({})
 _BLU_RAY_SUFFIXES = (".m2ts", ".mts")
 
 
@@ -45,7 +47,11 @@ class AssemblyReport:
 
 
 def assemble(
-    source_path: str | Path, parts: Sequence[str | Path], out_path: str | Path, index: FrameIndex
+    source_path: str | Path,
+    parts: Sequence[str | Path],
+    out_path: str | Path,
+    index: FrameIndex,
+    marks: Mapping[str, str] = NO_MARKS,
 ) -> AssemblyReport:
     """Join encoded chunks and copy sound, subtitles, data, attachments, chapters, tags and rotation.
 
@@ -58,6 +64,7 @@ def assemble(
         parts: chunk files in order of time, as `encoder.encode_chunk` writes them.
         out_path: the file to write.
         index: the source's index.
+        marks: further tags of the container.
 
     Raises:
         MediaError: chunks made with different settings, of other frames, or a container that cannot hold the video
@@ -74,7 +81,7 @@ def assemble(
         _write_faults_named(out),
         open_input(source_path) as source,
         open_input(parts[0]) as first,
-        open_output(out, muxer, _muxer_options(out, muxer, index)) as container,
+        open_output(out, muxer, _muxer_options(out, muxer, index, marks)) as container,
     ):
         copies: dict[int, Stream] = {}
         refused: list[str] = []
@@ -84,6 +91,7 @@ def assemble(
                 copy_tags(source, container, stream, video)
             else:
                 refused.append(add_other(container, stream, source_path, copies))
+        container.metadata.update(marks)
         streams = [_video_packets(parts, video, clock)]
         if copies:
             streams.append(_copied_packets(source, copies))
@@ -103,10 +111,10 @@ def _write_faults_named(out: Path) -> Iterator[None]:
         ) from error
 
 
-def _muxer_options(out: Path, muxer: str, index: FrameIndex) -> dict[str, str]:
+def _muxer_options(out: Path, muxer: str, index: FrameIndex, marks: Mapping[str, str]) -> dict[str, str]:
     options = container_options(muxer, index.facts)
     if muxer in MP4_FAMILY:
-        keys = {key for key in index.facts.metadata if key not in OWN_TAGS}
+        keys = {key for key in (*index.facts.metadata, *marks) if key not in OWN_TAGS}
         options["movflags"] = "+faststart" if keys <= ITUNES_TAGS else "+faststart+use_metadata_tags"
     if out.suffix.lower() in _BLU_RAY_SUFFIXES:
         options["mpegts_m2ts_mode"] = "1"

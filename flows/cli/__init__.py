@@ -6,7 +6,7 @@ import os
 
 import typer
 
-from flows.cli import curate, demo, models, recode, run, runs, up
+from flows.cli import consent, curate, demo, doctor, models, purge, recode, run, runs, up, verify
 
 # read when numpy is first imported: small products gain nothing from threads, and waiting ones eat the encoder's time
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -21,9 +21,13 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("run")(run.run)
 app.command("recode")(recode.recode)
+app.command("verify")(verify.verify)
+app.command("doctor")(doctor.doctor)
+app.command("purge")(purge.purge)
 app.add_typer(curate.group, name="faces")  # with `scan` of `faces`
 app.add_typer(models.group, name="models")
 app.command("up")(up.up)
+app.add_typer(consent.app)
 app.add_typer(runs.app, name="runs")
 
 

@@ -23,6 +23,9 @@ def run(
         typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, such as train.iterations=500."),
     ] = None,
     force: Annotated[bool, typer.Option(help="Run a job that is refused for its cost.")] = False,
+    allow_test_consent: Annotated[
+        bool, typer.Option(help="Admit consent records of kind test; written into the output.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object per line on stdout.")] = False,
     debug: Annotated[bool, typer.Option(help="Show tracebacks.")] = False,
 ) -> None:
@@ -33,14 +36,14 @@ def run(
         settings = load_job(job, override or [])
         from flows.preflight import check_job
 
-        check_job(settings, force=force)
+        check_job(settings, force=force, allow_test_consent=allow_test_consent)
     except FaceswapError as error:
         raise typer.Exit(refused(error, as_json=json, debug=debug)) from error
 
     def work() -> Json:
         from flows.pipeline import swap_video
 
-        return swap_video(settings, force=force)
+        return swap_video(settings, force=force, allow_test_consent=allow_test_consent)
 
     raise typer.Exit(conduct(work, as_json=json, debug=debug, resume=same_command))
 

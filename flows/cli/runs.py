@@ -21,6 +21,7 @@ Place = Annotated[Path, typer.Option("--workspace", help="Workspace of the job."
 Name = Annotated[str, typer.Argument(metavar="RUN", help="Name of a run, or its end, or 'last'.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object per line on stdout.")]
 Debug = Annotated[bool, typer.Option(help="Show tracebacks.")]
+AllowTest = Annotated[bool, typer.Option(help="Admit consent records of kind test; written into the output.")]
 _SHOWN = ("run", "state", "began", "ended", "seconds", "host", "pid", "flow_run", "folder")
 
 
@@ -80,11 +81,13 @@ def resume_run(
     run: Name,
     workspace: Place = Path(),
     force: Annotated[bool, typer.Option(help="Run a job that is refused for its cost.")] = False,
+    allow_test_consent: AllowTest = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
     """Run the job of a run again with the same settings; what it finished is not done again."""
-    _again(run, workspace, force=force, as_json=as_json, debug=debug, verb="resume")
+    more = {"force": force, "allow_test_consent": allow_test_consent}
+    _again(run, workspace, more, as_json=as_json, debug=debug, verb="resume")
 
 
 @app.command("retry")
@@ -95,15 +98,24 @@ def retry_run(
         bool, typer.Option("--failed-only", help="Make the chunks with failed frames again, and only them.")
     ] = False,
     force: Annotated[bool, typer.Option(help="Run a job that is refused for its cost.")] = False,
+    allow_test_consent: AllowTest = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
     """Resume a run; with --failed-only, frames that failed are tried again too."""
-    _again(run, workspace, force=force, as_json=as_json, debug=debug, verb="retry", failed_only=failed_only)
+    more = {"force": force, "allow_test_consent": allow_test_consent}
+    _again(run, workspace, more, as_json=as_json, debug=debug, verb="retry", failed_only=failed_only)
 
 
 def _again(
-    run: str, workspace: Path, *, force: bool, as_json: bool, debug: bool, verb: str, failed_only: bool = False
+    run: str,
+    workspace: Path,
+    allowed: dict[str, bool],
+    *,
+    as_json: bool,
+    debug: bool,
+    verb: str,
+    failed_only: bool = False,
 ) -> None:
     try:
         from flows.history import find, forget_failed_chunks, is_alive, settings_of
@@ -127,7 +139,7 @@ def _again(
         if isinstance(settings, JobSettings):
             from flows.pipeline import swap_video
 
-            return swap_video(settings, force=force)
+            return swap_video(settings, **allowed)
         from flows.recode import recode_video
 
         return recode_video(settings)

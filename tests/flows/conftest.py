@@ -2,12 +2,16 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from faceswap_core.stages.actor import ActorSettings, render_actor
+from faceswap_core.stages.consent import write_signed
+from faceswap_core.stages.rendered import actor_record
 from faceswap_core.storage import Workspace
+from faceswap_core.trust.consent import new_record
 
 
 class Finished:
@@ -62,19 +66,56 @@ def clips(tmp_path_factory):
         settings = ActorSettings(
             identity=identity, performance=performance, frames=frames, width=256, height=144, face=96, keyint=10
         )
-        return Path(workspace.root / render_actor(workspace, settings)["video"]["path"])
+        return settings, render_actor(workspace, settings)
 
-    return {
+    made = {
         "a": clip(3, 1),
         "b": clip(8, 2),
         "plate": clip(3, 5, 40),
         "truth": clip(8, 5, 40),
         "second": clip(3, 6, 20),
     }
+    shown = {"a": ("a", "plate", "second"), "b": ("b", "truth")}
+    for subject, names in shown.items():
+        write_signed(workspace.root / f"{subject}.json", actor_record(subject, [made[name] for name in names]))
+    return {name: Path(rendered["video"]["path"]) for name, (_, rendered) in made.items()}
 
 
 @pytest.fixture(scope="session")
-def tiny_job(clips, tmp_path_factory):
+def records(clips):
+    """Consent records of both actors, by the name of the subject."""
+    folder = clips["plate"].parents[1]
+    return {name: folder / f"{name}.json" for name in "ab"}
+
+
+@pytest.fixture(scope="session")
+def test_records(tmp_path_factory):
+    """Records of kind test, for footage that shows no actor."""
+    folder = tmp_path_factory.mktemp("test-records")
+    for name in "ab":
+        document = new_record(
+            kind="test",
+            subject=name,
+            contact="nobody",
+            roles=["source-identity", "target-performer"],
+            purposes=["trial"],
+            project="tiny",
+            training=True,
+            territories=["*"],
+            days=1,
+            evidence_sha256="0" * 64,
+            revocation="nobody",
+            now=datetime.now(UTC),
+        )
+        write_signed(folder / f"{name}.json", document)
+    chosen = [f"subjects.{name}.consent={folder / name}.json" for name in "ab"]
+    return [word for setting in (*chosen, "provenance.purpose=trial") for word in ("--set", setting)] + [
+        "--allow-test-consent"
+    ]
+
+
+@pytest.fixture(scope="session")
+def tiny_job(clips, records, tmp_path_factory):
     """Path of a job that takes seconds."""
     folder = tmp_path_factory.mktemp("job")
     path = folder / "job.toml"
@@ -89,8 +130,10 @@ truth = "{clips["truth"]}"
 plate_for_training = false
 [subjects.a]
 videos = ["{clips["a"]}"]
+consent = "{records["a"]}"
 [subjects.b]
 videos = ["{clips["b"]}"]
+consent = "{records["b"]}"
 [swap]
 to = "b"
 [output]

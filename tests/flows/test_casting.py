@@ -81,7 +81,7 @@ def two_people(clips, tmp_path_factory):
     path = folder / "job.toml"
     path.write_text(
         f"""
-name = "two people"
+name = "tiny"
 workspace = "ws"
 [plate]
 video = "plate.mp4"
@@ -109,9 +109,9 @@ iterations = 10
 
 
 @pytest.fixture(scope="module")
-def stopped(server, two_people):
+def stopped(server, two_people, test_records):
     """The first run, which cannot tell who is who."""
-    return faceswap("run", two_people)
+    return faceswap("run", two_people, *test_records)
 
 
 @pytest.mark.flow
@@ -125,33 +125,38 @@ def test_an_unattended_run_ends_with_4_and_shows_the_tracks(stopped, two_people)
 
 
 @pytest.mark.flow
-def test_naming_the_tracks_goes_on_from_there(stopped, two_people):
-    done = faceswap("run", two_people, "--set", "plate.tracks=[1]")
+def test_naming_the_tracks_goes_on_from_there(stopped, two_people, test_records):
+    done = faceswap("run", two_people, *test_records, "--set", "plate.tracks=[1]")
     assert done.code == 0, done.stderr
     assert not {"plan-video", "decode-frames", "detect-faces", "contact-sheet"} & set(done.computed)
     assert (done.computed["track-faces"], done.report["frames"]["swapped"]) == (1, 24)
-    left = faceswap("run", two_people, "--set", "plate.pick=left")
+    left = faceswap("run", two_people, *test_records, "--set", "plate.pick=left")
     assert left.code == 0, left.stderr
     assert "train-model" not in left.computed, "the person is another, the training the same"
 
 
 @pytest.mark.flow
-def test_unknown_tracks_end_with_2_and_name_the_known_ones(stopped, two_people):
-    refused = faceswap("run", two_people, "--set", "plate.tracks=[9]")
+def test_unknown_tracks_end_with_2_and_name_the_known_ones(stopped, two_people, test_records):
+    refused = faceswap("run", two_people, *test_records, "--set", "plate.tracks=[9]")
     assert (refused.code, refused.last["error"]) == (2, "SettingsError")
     assert "[9] are no tracks of this video, which has 0, 1" in refused.last["message"]
 
 
 @pytest.mark.flow
-def test_a_run_of_a_deployment_pauses_shows_the_tracks_and_goes_on_with_the_answer(stopped, two_people):
+def test_a_run_of_a_deployment_pauses_shows_the_tracks_and_goes_on_with_the_answer(stopped, two_people, test_records):
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 
-    job = load_job(two_people).model_dump(mode="json")
+    chosen = [word for word in test_records if "=" in word]
+    job = load_job(two_people, chosen).model_dump(mode="json")
     with get_client(sync_client=True) as client:
         flow_id = client.create_flow_from_name("swap-video")
         deployment = client.create_deployment(
-            flow_id, "two-people", entrypoint="flows/pipeline.py:swap_video", path=str(ROOT), parameters={"job": job}
+            flow_id,
+            "two-people",
+            entrypoint="flows/pipeline.py:swap_video",
+            path=str(ROOT),
+            parameters={"job": job, "allow_test_consent": True},
         )
         run = client.create_flow_run_from_deployment(deployment)
         command = [sys.executable, "-m", "prefect", "flow-run", "execute", str(run.id)]
@@ -165,7 +170,7 @@ def test_a_run_of_a_deployment_pauses_shows_the_tracks_and_goes_on_with_the_answ
                 assert form["properties"]["plate"]["items"]["enum"] == ["track 0", "track 1"]
                 by_run = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run.id]))
                 shown = [a for a in client.read_artifacts(artifact_filter=by_run) if a.type == "image"]
-                assert [a.key for a in shown] == ["tracks-two-people-plate"]
+                assert [a.key for a in shown] == ["tracks-tiny-plate"]
                 assert shown[0].data.startswith("data:image/jpeg;base64,")
                 refused = client.resume_flow_run(run.id, run_input={"plate": ["track 9"]})
                 assert refused.status.value == "REJECT"

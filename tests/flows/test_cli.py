@@ -2,11 +2,15 @@ import json
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from faceswap_core.errors import ConsentError
+from faceswap_core.stages.consent import write_signed
+from faceswap_core.trust.consent import new_record
 from flows.cli import app
 
 JOB = """
@@ -174,4 +178,24 @@ def test_a_sound_job_is_not_refused(tmp_path):
     from faceswap_core.jobfile import load_job
     from flows.preflight import check_job
 
-    check_job(load_job(settings_of(tmp_path)), force=False)
+    for name in "ab":
+        document = new_record(
+            kind="test",
+            subject=name,
+            contact="nobody",
+            roles=["source-identity", "target-performer"],
+            purposes=["trial"],
+            project="j",
+            training=True,
+            territories=["*"],
+            days=1,
+            evidence_sha256="0" * 64,
+            revocation="nobody",
+            now=datetime.now(UTC),
+        )
+        write_signed(tmp_path / f"{name}.json", document)
+    changes = [f"subjects.{name}.consent={name}.json" for name in "ab"]
+    job = load_job(settings_of(tmp_path), [*changes, "provenance.purpose=trial"])
+    check_job(job, force=False, allow_test_consent=True)
+    with pytest.raises(ConsentError, match="--allow-test-consent"):
+        check_job(job, force=False)

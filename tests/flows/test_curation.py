@@ -34,7 +34,7 @@ def job(server, clips, tmp_path_factory):
     path = folder / "job.toml"
     path.write_text(
         f"""
-name = "pictures"
+name = "tiny"
 workspace = "ws"
 [plate]
 video = "{clips["second"]}"
@@ -63,8 +63,8 @@ iterations = 6
 
 
 @pytest.fixture(scope="module")
-def first(job):
-    return faceswap("run", job)
+def first(job, test_records):
+    return faceswap("run", job, *test_records)
 
 
 def faces(command, *arguments):
@@ -86,18 +86,18 @@ def test_the_faces_stand_in_a_table(first, job):
     assert len(told["subjects"]["a"]["figures"]["sharpness"]) == 3
 
 
-def test_a_choice_trains_anew_and_cuts_nothing_again(first, job):
+def test_a_choice_trains_anew_and_cuts_nothing_again(first, job, test_records):
     code, told = faces("drop", job.parent / "ws", "frame_index < 3", "--subject", "b")
     assert (code, told["subjects"]["b"]["kept"]) == (0, PICTURES - 3)
-    again = faceswap("run", job)
+    again = faceswap("run", job, *test_records)
     assert again.code == 0, again.stderr
     assert {"normalize-color", "train-model"} <= set(again.computed)
     assert not {"decode-frames", "align-landmarks", "make-masks", "import-images"} & set(again.computed)
     assert faces("keep", job)[0] == 0
 
 
-def test_other_masks_are_made_from_the_chips_that_are_there(first, job):
-    again = faceswap("run", job, "--set", "masks.erode_top=0.1")
+def test_other_masks_are_made_from_the_chips_that_are_there(first, job, test_records):
+    again = faceswap("run", job, *test_records, "--set", "masks.erode_top=0.1")
     assert again.code == 0, again.stderr
     assert {"make-masks", "train-model"} <= set(again.computed)
     assert not {"decode-frames", "track-faces", "align-landmarks", "import-images"} & set(again.computed)

@@ -7,6 +7,8 @@ import yaml
 from faceswap_core.config import JobSettings, SmoothSettings, TrainSettings
 from faceswap_core.errors import FaceswapError, PartialError
 from faceswap_core.jobfile import load_job
+from faceswap_core.stages.consent import read_signed
+from faceswap_core.trust.consent import read_record
 from flows import pipeline
 from flows.convert import halo
 from flows.demo import Demo, clips, write_job
@@ -118,10 +120,13 @@ def test_the_cost_of_a_training_grows_with_its_size():
 def test_the_demo_writes_a_job_that_can_be_read(tmp_path):
     demo = Demo(iterations=7)
     made = {part: {"video": {"path": str(tmp_path / "actors" / f"{part}.mp4")}} for part in clips(demo)}
+    for clip in made.values():
+        clip["video"]["sha256"] = "5" * 64
     path = write_job(tmp_path, made, demo)
     read = load_job(path)
     assert str(tmp_path) not in path.read_text()
     assert read.plate.video == tmp_path / "actors" / "plate.mp4"
+    assert all(read_record(read_signed(s.consent), "").kind == "synthetic" for s in read.subjects.values())
     assert (read.train.iterations, read.decode.chunk_frames, read.plate.plate_for_training) == (7, 60, False)
 
 
@@ -145,7 +150,8 @@ def test_the_truth_of_a_clip_is_named_beside_it(tmp_path):
 
 
 def test_the_deployment_names_the_flow_and_its_form_is_usable():
-    (deployment,) = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    deployment = next(d for d in deployments if d["name"] == "swap-video")
     module, name = deployment["entrypoint"].split(":")
     assert (module, name) == ("flows/pipeline.py", pipeline.swap_video.fn.__name__)
     schema = pipeline.swap_video.parameters.model_dump()

@@ -12,12 +12,13 @@ from faceswap_core.video.deep import to_rgb16
 from faceswap_core.video.reader import decode_linear
 
 pytestmark = pytest.mark.flow
+UNLABELLED = ("--set", 'provenance.label={mode="off", reason="compared with images", approved_by="a test"}')
 
 
 @pytest.fixture(scope="module")
 def video(first, tiny_job):
     """The job as it stands, with a lossless video."""
-    return faceswap("run", tiny_job, "--set", "encode.crf=0", "--set", "output.video=lossless.mp4")
+    return faceswap("run", tiny_job, "--set", "encode.crf=0", "--set", "output.video=lossless.mp4", *UNLABELLED)
 
 
 def handed_off(job, kind, *more):
@@ -40,7 +41,7 @@ def test_patches_are_made_and_nothing_before_is_computed_again(video, patches, t
     assert patches.code == 0, patches.stderr
     folder = tiny_job.parent / "patches"
     assert patches.last["output"] == str(folder)
-    assert patches.computed == {"export-patches": 4, "deliver-folder": 1, "verify-folder": 1}
+    assert patches.computed == {"export-patches": 4, "deliver-folder": 1, "sign-folder": 1, "verify-folder": 1}
     rows = pq.read_table(folder / "frames.parquet").to_pylist()
     assert {row["frame_index"] for row in rows} == set(range(40))
     swapped = [row for row in rows if row["state"] == "swapped"]
@@ -52,7 +53,7 @@ def test_patches_are_made_and_nothing_before_is_computed_again(video, patches, t
 
 def test_a_sequence_shows_the_lossless_video(video, sequence, tiny_job):
     assert sequence.code == 0, sequence.stderr
-    assert sequence.computed == {"export-images": 4, "deliver-folder": 1, "verify-folder": 1}
+    assert sequence.computed == {"export-images": 4, "deliver-folder": 1, "sign-folder": 1, "verify-folder": 1}
     folder = tiny_job.parent / "image_sequence"
     names = sorted(path.name for path in folder.glob("*.png"))
     assert names == [f"frame.{number:08d}.png" for number in range(1001, 1041)]
@@ -81,10 +82,10 @@ def test_the_same_command_again_finds_everything(sequence, tiny_job):
 def test_other_numbers_and_lost_files_cost_only_what_they_touch(sequence, tiny_job):
     folder = tiny_job.parent / "image_sequence"
     renumbered = handed_off(tiny_job, "image_sequence")
-    assert renumbered.computed == {"deliver-folder": 1, "verify-folder": 1}
+    assert renumbered.computed == {"deliver-folder": 1, "sign-folder": 1, "verify-folder": 1}
     assert min(path.name for path in folder.glob("*.png")) == "frame.00000000.png"
     (folder / "frame.00000007.png").unlink()
     next((tiny_job.parent / "ws" / "export-images" / "0002").glob("image-00000023-*.png")).unlink()
     mended = handed_off(tiny_job, "image_sequence")
-    assert mended.computed == {"export-images": 1, "deliver-folder": 1}
+    assert mended.computed == {"export-images": 1, "deliver-folder": 1, "sign-folder": 1}
     assert len(list(folder.glob("*.png"))) == 40

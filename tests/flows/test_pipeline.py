@@ -1,7 +1,9 @@
 """The whole pipeline through the command line, on one server; the tests go on from each other's work."""
 
 import json
+import os
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from faceswap_core.video.index import build_index
 
 pytestmark = pytest.mark.flow
 
-LATE = {"smooth-frames", "reencode-chunk", "assemble-video", "verify-video"}
+LATE = {"smooth-frames", "reencode-chunk", "assemble-video", "sign-video", "verify-video"}
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def test_a_fresh_run_makes_a_verified_video(first, clips):
 def test_the_report_has_every_key_and_no_figure_without_a_reason(first):
     report = first.report
     assert set(report) == {
-        "frames", "stages", "truth", "quality", "faces", "training", "video", "environment", "reasons",
+        "frames", "stages", "truth", "quality", "faces", "training", "video", "provenance", "environment", "reasons",
     }  # fmt: skip
     frames = report["frames"]
     assert sum(frames[s] for s in ("swapped", "passed_through", "no_face", "failed")) == frames["total"] == 40
@@ -83,7 +85,7 @@ def test_other_smoothing_computes_only_what_comes_after(first, tiny_job):
 def test_an_average_rate_encodes_the_same_swap_in_one_go(first, tiny_job):
     done = faceswap("run", tiny_job, "--set", "encode.bitrate=900")
     assert done.code == 0, done.stderr
-    assert done.computed == {"encode-stream": 1, "assemble-video": 1, "verify-video": 1}
+    assert done.computed == {"encode-stream": 1, "assemble-video": 1, "sign-video": 1, "verify-video": 1}
     assert done.report["frames"] == first.report["frames"]
     assert done.report["video"]["failed_checks"] == []
     assert done.report["video"]["encoding"]["kbps"] > first.report["video"]["encoding"]["kbps"]
@@ -108,7 +110,7 @@ def test_more_iterations_go_on_from_the_checkpoint(first, tiny_job, workspace):
     assert "trained 10 steps, 30 in all" in log
 
 
-def test_a_finished_model_swaps_a_second_plate_without_training(first, tiny_job, clips, workspace, tmp_path):
+def test_a_finished_model_swaps_a_second_plate_without_training(first, tiny_job, clips, records, workspace, tmp_path):
     job = tmp_path / "second.toml"
     job.write_text(
         f"""
@@ -118,7 +120,9 @@ workspace = "ws"
 video = "{clips["second"]}"
 subject = "a"
 [subjects.a]
+consent = "{records["a"]}"
 [subjects.b]
+consent = "{records["b"]}"
 [swap]
 to = "b"
 [output]
@@ -138,15 +142,17 @@ model = "{workspace / first.report["training"]["checkpoint"]}"
     assert second.report["training"]["samples_per_second"] is None
 
 
-def test_text_named_mp4_ends_with_4_and_no_traceback(server, tiny_job, tmp_path):
+def test_text_named_mp4_ends_with_4_and_no_traceback(server, tiny_job, test_records, tmp_path):
     text = tmp_path / "text.mp4"
     text.write_text("not a video")
-    refused = faceswap("run", tiny_job, "--set", f"plate.video={text}", "--set", f"workspace={tmp_path / 'ws'}")
+    changes = ("--set", f"plate.video={text}", "--set", f"workspace={tmp_path / 'ws'}")
+    assert faceswap("run", tiny_job, *changes).code == 5  # no rendered actor, and no other consent
+    refused = faceswap("run", tiny_job, *changes, *test_records)
     assert (refused.code, refused.last["error"]) == (4, "MediaError")
     assert "Traceback" not in refused.stderr
 
 
-def test_a_plate_without_a_face_ends_with_4(server, tiny_job, tmp_path):
+def test_a_plate_without_a_face_ends_with_4(server, tiny_job, test_records, tmp_path):
     from fractions import Fraction
 
     from faceswap_core.video.render import write_video
@@ -155,7 +161,70 @@ def test_a_plate_without_a_face_ends_with_4(server, tiny_job, tmp_path):
     write_video(plate, iter(np.full((12, 96, 128, 3), 90, np.uint8)), fps=Fraction(25))
     refused = faceswap(
         "run", tiny_job, "--set", f"plate.video={plate}", "--set", f"workspace={tmp_path / 'ws'}",
+        *test_records,
     )  # fmt: skip
     assert (refused.code, refused.last["error"]) == (4, "NoFaceError")
     run = next((tmp_path / "ws" / "runs").iterdir())
     assert json.loads((run / "run.json").read_text())["state"] == "failed"
+
+
+def test_the_output_is_vouched_for(first):
+    done = faceswap("verify", first.last["output"])
+    assert done.code == 0, done.lines
+    assert {check["name"] for check in done.last["checks"]} >= {"c2pa trusted", "consents", "visible label", "AIGC tag"}
+
+
+def test_the_network_names_the_records_and_nobodys_name(first, workspace, records):
+    from faceswap_core.stages.weights import read_facts
+
+    (folder,) = (workspace / "checkpoints").iterdir()
+    facts = read_facts(next(folder.glob("weights-*")))
+    wanted = {name: json.loads(path.read_text())["payload"]["record_id"] for name, path in records.items()}
+    assert facts.consents == wanted
+    assert first.report["provenance"]["test"] is True
+
+
+def test_the_key_is_left_nowhere(first, workspace):
+    from faceswap_core.stages.identity import test_folder
+
+    secret = (test_folder() / "key.pem").read_bytes().splitlines()[1]
+    homes = (workspace, Path(os.environ["PREFECT_HOME"]), Path(first.last["output"]).parent)
+    files = {path for home in homes for path in home.rglob("*") if path.is_file()}
+    assert len(files) > 50
+    assert not [path for path in files if secret in path.read_bytes()]
+
+
+def test_a_purge_leaves_nothing_in_the_workspace_nor_in_prefects_store(first, workspace, records, tmp_path):
+    from faceswap_core.stages.lineage import Lineage
+    from faceswap_core.storage import Workspace
+
+    copy = tmp_path / "ws"
+    shutil.copytree(workspace, copy)
+    record_id = json.loads(records["b"].read_text())["payload"]["record_id"]
+    derived = [o for o in Lineage(Workspace(copy)).read() if record_id in o.records and not o.source]
+    assert len(derived) > 20
+    done = faceswap("purge", records["b"], "--workspace", copy)
+    assert done.code == 0, done.stderr
+    assert (done.last["record"], done.last["remaining"]) == (record_id, [])
+    assert done.last["scanned"] > 0
+    digests = [o.sha256.encode() for o in derived]
+    places = [*copy.rglob("*"), *Path(os.environ["PREFECT_HOME"]).rglob("*")]
+    held = [path for path in places if path.is_file() and any(d in path.read_bytes() for d in digests)]
+    assert held == []
+    assert list((copy / "decode-frames").glob("*.parquet")), "the other person's faces stay"
+
+
+def test_a_revoked_record_is_refused_before_anything_is_computed(first, tiny_job, records, tmp_path):
+    from datetime import UTC, datetime
+
+    from faceswap_core.stages.consent import write_signed
+    from faceswap_core.trust.revocation import with_revocation
+    from faceswap_core.trust.signed import new_key, private_key, public_pem
+
+    key = private_key(new_key()[0], "key")
+    record_id = json.loads(records["b"].read_text())["payload"]["record_id"]
+    (tmp_path / "office.pem").write_bytes(public_pem(key.public_key()))
+    write_signed(tmp_path / "revocations.json", with_revocation(None, record_id, key, datetime.now(UTC)))
+    refused = faceswap("run", tiny_job, "--set", f"provenance.trusted_keys={tmp_path}")
+    assert (refused.code, refused.last["error"]) == (5, "ConsentError")
+    assert "revoked" in refused.last["message"]

@@ -1,0 +1,37 @@
+"""`faceswap purge`: delete everything that comes from a consent record, and prove it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.cli.consent import AsJson, told
+
+if TYPE_CHECKING:
+    from faceswap_core.types import Json
+
+
+def purge(
+    record: Annotated[str, typer.Argument(help="record_id, or the record's file.", show_default=False)],
+    workspace: Annotated[Path, typer.Option(help="Workspace to purge.", show_default=False)],
+    outputs: Annotated[bool, typer.Option("--outputs", help="Delete finished videos and folders too.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Delete facesets, checkpoints, chunks, reports and task records that come from a record; footage stays."""
+
+    def work() -> Json:
+        from faceswap_core.errors import SettingsError
+        from faceswap_core.stages.consent import read_signed
+        from faceswap_core.stages.purge import purge
+        from faceswap_core.storage import Workspace
+        from faceswap_core.trust.consent import read_record
+
+        if not workspace.is_dir():
+            raise SettingsError(f"workspace {workspace} is no folder: name the one that the job used")
+        file = Path(record)
+        record_id = read_record(read_signed(file), record).record_id if file.is_file() else record
+        return vars(purge(Workspace(workspace), record_id, outputs=outputs))
+
+    told(work, as_json=json)

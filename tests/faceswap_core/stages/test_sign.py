@@ -1,0 +1,274 @@
+"""A labelled, signed video and what becomes of it when anything is changed: `faceswap verify` must say no each time."""
+
+import json
+import shutil
+import subprocess
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import c2pa
+import numpy as np
+import pytest
+
+from faceswap_core.config import BlendSettings, DecodeSettings, EncodeSettings, LabelSettings, ProvenanceSettings
+from faceswap_core.errors import ConsentError, MediaError
+from faceswap_core.stages.assemble import assemble_video
+from faceswap_core.stages.authenticity import check_output
+from faceswap_core.stages.decode import decode_frames, plan_video, video_ref
+from faceswap_core.stages.encode import reencode_chunk
+from faceswap_core.stages.permission import check_uses
+from faceswap_core.stages.sign import sign_video
+from faceswap_core.storage import Workspace
+from faceswap_core.trust.c2pa import MIME_TYPES, SOURCE_TYPE, read_stream
+from faceswap_core.trust.identity import make_test_chain, utc_now
+from faceswap_core.trust.label import Label, label_facts
+from faceswap_core.video.index import build_index
+from faceswap_core.video.reader import decode_linear
+from faceswap_core.video.render import write_video
+from faceswap_core.video.samples import samples_of
+
+LOSSLESS = EncodeSettings(crf=0, preset="draft", options={"preset": "ultrafast"})
+LABEL = LabelSettings(seconds=2)
+FRAMES, RATE, WH = 60, 25, (192, 108)
+
+
+def statement(**changes):
+    label = LABEL
+    grant = {"sha256": "a" * 64, "kind": "test", "expires": "2030-01-01T00:00:00+00:00"}
+    roles = ("target-performer", "source-identity")
+    return {
+        "schema": "faceswap-provenance/1",
+        "generator": {"name": "faceswap-pipeline", "version": "0.1.0", "code_sha256": "c" * 64},
+        "test": True,
+        "consents": [{**grant, "record": f"c0ffee-{role}", "role": role} for role in roles],
+        **{f"{name}_sha256": "d" * 64 for name in ("plate", "model", "settings", "signer")},
+        "label": label_facts(label.mode, label.text, label.seconds, label.height, label.reason, label.approved_by),
+        **changes,
+    }
+
+
+@dataclass
+class Made:
+    plate: Path
+    output: Path
+    signer: ProvenanceSettings
+    roots: list[bytes]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("signed")
+    plate = folder / "plate.mp4"
+    y, x = np.mgrid[: WH[1], : WH[0]]
+    pictures = (np.stack([x + n, y + 2 * n, (x + y) // 2], -1).astype(np.uint8) for n in range(FRAMES))
+    tone = np.sin(np.arange(FRAMES * 640) / 10).astype(np.float32) / 4
+    write_video(plate, pictures, fps=Fraction(RATE), audio=tone, crf=20, keyint=20)
+    chain = make_test_chain(utc_now())
+    (folder / "chain.pem").write_bytes(chain.chain_pem)
+    (folder / "key.pem").write_bytes(chain.key_pem)
+    (folder / "key.pem").chmod(0o600)
+    signer = ProvenanceSettings(certificates=folder / "chain.pem", key=folder / "key.pem", label=LABEL)
+    return Made(plate, finished(folder, plate, signer, "out.mp4"), signer, [chain.root_pem])
+
+
+def finished(folder, plate, signer, name, produce_id="job-1", said=None):
+    """The video stages, with nothing to swap."""
+    workspace = Workspace(folder / "ws")
+    video = video_ref(plate)
+    plan = plan_video(workspace, video, DecodeSettings(chunk_frames=20))
+    frames = [decode_frames(workspace, video, plan, i) for i in range(plan["chunks"])]
+    encode = lambda ref: reencode_chunk(  # noqa: E731
+        workspace, video, ref, None, BlendSettings(), LOSSLESS, label=signer.label, opening=frames[0]
+    )
+    chunks = [encode(ref) for ref in frames]
+    draft = workspace.root / "assembled" / name
+    assembled = assemble_video(workspace, video, frames, chunks, draft, produce_id)
+    signed = sign_video(assembled["video"], video, said or statement(), signer, folder / name)
+    return Path(signed["video"]["path"])
+
+
+def faults(path, roots):
+    return {check.name for check in check_output(path, roots) if not check.passed}
+
+
+def test_a_finished_video_passes_every_check(made):
+    checks = check_output(made.output, made.roots)
+    assert [check.detail for check in checks if not check.passed] == []
+    assert len(checks) >= 11
+    assert "marked as test" in next(check.detail for check in checks if check.name == "consents")
+
+
+def test_every_sample_outside_the_label_equals_the_source_and_it_stands_for_its_seconds(made):
+    label = Label(LABEL.text, LABEL.height, WH)
+    x, y, w, h = label.rect
+    assert x > WH[0] / 2 and y < WH[1] / 8, "top right"  # noqa: PT018
+    labelled = 0
+    for before, after in zip(decode_linear(made.plate), decode_linear(made.output), strict=True):
+        changed = False
+        for number, (old, new) in enumerate(zip(samples_of(before).views, samples_of(after).views, strict=True)):
+            step = 2 if number else 1
+            outside = np.ones(old.shape, bool)
+            outside[y // step : -(-(y + h) // step), x // step : -(-(x + w) // step)] = False
+            np.testing.assert_array_equal(old[outside], new[outside])
+            changed |= bool((old != new).any())
+        labelled += changed
+    assert labelled == LABEL.seconds * RATE
+
+
+def copy(made, folder, name="copy.mp4"):
+    target = folder / name
+    shutil.copy(made.output, target)
+    shutil.copy(made.output.with_name(made.output.name + ".provenance.json"), f"{target}.provenance.json")
+    return target
+
+
+def flipped(path, at):
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
+class TestTampering:
+    @pytest.mark.parametrize(("box", "offset"), [(b"mdat", 900), (b"moov", 60), (b"c0ffee", 3), (b"xpacket", 40)])
+    def test_one_flipped_bit(self, made, tmp_path, box, offset):
+        path = copy(made, tmp_path)
+        flipped(path, path.read_bytes().find(box) + offset)
+        assert {"c2pa trusted", "file unchanged"} <= faults(path, made.roots)
+
+    def test_truncation(self, made, tmp_path):
+        path = copy(made, tmp_path)
+        path.write_bytes(path.read_bytes()[:-1000])
+        assert "c2pa trusted" in faults(path, made.roots)
+
+    @pytest.mark.parametrize(
+        "how", [["-c", "copy"], ["-c:v", "libx264", "-preset", "ultrafast"]], ids=["remux", "encode"]
+    )
+    def test_written_again_by_another_program(self, made, tmp_path, how):
+        path = tmp_path / "again.mp4"
+        subprocess.run(["ffmpeg", "-v", "error", "-i", str(made.output), *how, str(path)], check=True)
+        assert {"c2pa trusted", "sidecar signed"} <= faults(path, made.roots)
+
+    def test_another_root(self, made):
+        other = make_test_chain(utc_now()).root_pem
+        assert {"c2pa trusted", "sidecar signed"} <= faults(made.output, [other])
+
+    def test_a_chain_of_ones_own(self, made, tmp_path):
+        own = make_test_chain(utc_now())
+        (tmp_path / "chain.pem").write_bytes(own.chain_pem)
+        (tmp_path / "key.pem").write_bytes(own.key_pem)
+        (tmp_path / "key.pem").chmod(0o600)
+        signer = ProvenanceSettings(certificates=tmp_path / "chain.pem", key=tmp_path / "key.pem")
+        plate = video_ref(made.plate)
+        output = tmp_path / "own.mp4"
+        sign_video(video_ref(made.output), plate, statement(), signer, output)
+        assert {"c2pa trusted", "sidecar signed"} <= faults(output, made.roots)
+
+    def test_sidecar_gone_altered_or_of_another_file(self, made, tmp_path):
+        path = copy(made, tmp_path)
+        sidecar = Path(f"{path}.provenance.json")
+        kept = sidecar.read_text()
+        sidecar.write_text(kept.replace('"kind": "test"', '"kind": "person"'))
+        assert {"sidecar signed", "sidecar agrees"} <= faults(path, made.roots)
+        sidecar.unlink()
+        assert "sidecar signed" in faults(path, made.roots)
+
+
+def test_without_label_tag_or_a_second_consent_it_does_not_pass(made, tmp_path):
+    bare = made.signer.model_copy(
+        update={"label": LabelSettings(mode="off", reason="clean plate for grading", approved_by="A. Head")}
+    )
+    said = statement(consents=statement()["consents"][:1])
+    path = finished(tmp_path, made.plate, bare, "bare.mp4", produce_id="", said=said)
+    assert faults(path, made.roots) == {"visible label", "AIGC tag", "XMP source type", "consents"}
+
+
+def test_a_label_that_is_off_is_accepted_with_its_reason(made, tmp_path):
+    off = LabelSettings(mode="off", reason="clean plate for grading", approved_by="A. Head")
+    said = statement(label=label_facts("off", "", 0, 0, off.reason, off.approved_by))
+    path = finished(tmp_path, made.plate, made.signer.model_copy(update={"label": off}), "off.mp4", said=said)
+    checks = {check.name: check for check in check_output(path, made.roots)}
+    assert all(check.passed for check in checks.values())
+    assert "A. Head" in checks["visible label"].detail
+
+
+def test_matroska_has_its_provenance_beside_it(made, tmp_path):
+    path = finished(tmp_path, made.plate, made.signer, "out.mkv")
+    assert faults(path, made.roots) == set()
+    flipped(path, path.stat().st_size // 2)
+    assert "file unchanged" in faults(path, made.roots)
+
+
+def test_the_manifest_shows_no_face_and_names_what_was_done(made):
+    with made.output.open("rb") as stream:
+        found = read_stream(stream, MIME_TYPES[".mp4"], made.roots)
+    assert found["state"] == "Trusted"
+    assert found["parents"] == 1
+    assert [action for action, _ in found["actions"]] == ["c2pa.opened", "c2pa.edited", "c2pa.transcoded"]
+    assert b"image/jpeg" not in made.output.read_bytes()
+
+
+def test_a_signer_that_fails_leaves_nothing_behind(made, tmp_path):
+    other = make_test_chain(utc_now())
+    (tmp_path / "key.pem").write_bytes(other.key_pem)
+    (tmp_path / "key.pem").chmod(0o600)
+    signer = ProvenanceSettings(certificates=made.signer.certificates, key=tmp_path / "key.pem")
+    with pytest.raises(ConsentError, match="not that of the first certificate"):
+        sign_video(video_ref(made.output), video_ref(made.plate), statement(), signer, tmp_path / "out.mp4")
+    (tmp_path / "key.pem").chmod(0o644)
+    with pytest.raises(ConsentError, match="chmod 600"):
+        sign_video(video_ref(made.output), video_ref(made.plate), statement(), signer, tmp_path / "out.mp4")
+    assert {p.name for p in tmp_path.iterdir()} == {"key.pem"}
+
+
+def test_times_and_streams_are_those_of_the_source(made):
+    before, after = build_index(made.plate), build_index(made.output)
+    assert before.pts.tolist() == after.pts.tolist()
+    sidecar = json.loads(Path(f"{made.output}.provenance.json").read_text())
+    assert sidecar["payload"]["video"]["streams"] == ["audio aac"]
+
+
+def test_a_file_that_is_not_there_is_said_so(tmp_path):
+    with pytest.raises(MediaError, match="no such file"):
+        check_output(tmp_path / "none.mp4", [])
+
+
+class TestUses:
+    """What the maker of footage allows, as its own manifest says."""
+
+    @pytest.fixture
+    def marked(self, made, tmp_path):
+        def write(entries):
+            chain = make_test_chain(utc_now())
+            signer = c2pa.Signer.from_info(
+                c2pa.C2paSignerInfo(c2pa.C2paSigningAlg.ES256, chain.chain_pem, chain.key_pem, None)
+            )
+            created = {"action": "c2pa.created", "digitalSourceType": SOURCE_TYPE}
+            manifest = {
+                "claim_generator_info": [{"name": "camera", "version": "1"}],
+                "assertions": [
+                    {"label": "c2pa.actions.v2", "data": {"actions": [created]}},
+                    {"label": "cawg.training-mining", "data": {"entries": entries}},
+                ],
+            }  # fmt: skip
+            path = tmp_path / "marked.mp4"
+            with c2pa.Builder(manifest) as builder, made.plate.open("rb") as read, path.open("w+b") as write:
+                builder.sign(signer, "video/mp4", read, write)
+            return video_ref(path)
+
+        return write
+
+    @pytest.mark.parametrize("use", ["notAllowed", "constrained"])
+    def test_footage_that_may_not_be_learned_is_refused(self, marked, use):
+        video = marked({"cawg.ai_generative_training": {"use": use}, "cawg.ai_inference": {"use": "allowed"}})
+        with pytest.raises(ConsentError, match="ai_generative_training"):
+            check_uses(video, training=True)
+        check_uses(video, training=False)
+
+    def test_footage_that_may_not_be_edited_is_refused(self, marked):
+        with pytest.raises(ConsentError, match="ai_inference"):
+            check_uses(marked({"cawg.ai_inference": {"use": "notAllowed"}}), training=False)
+
+    def test_footage_without_a_word_on_it_is_free(self, made):
+        check_uses(video_ref(made.plate), training=True)
+        check_uses(video_ref(made.output), training=True)
