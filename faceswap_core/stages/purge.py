@@ -16,6 +16,7 @@ _STAGES = (
     *(layout.FRAMES, layout.DETECTIONS, layout.TRACKS, layout.ALIGNED, layout.COLOR_STATS, layout.TRAINING),
     *(layout.SWAPPED, layout.SMOOTHED, layout.CHUNKS, layout.PATCHES, layout.IMAGES, layout.DELIVERED),
     *(layout.REPORTS, layout.FOLDER_REPORTS, layout.EVALUATION, layout.ASSEMBLED),
+    *(layout.IMPORTED, layout.MASKS, layout.SHEETS, layout.FACESETS),
 )
 """Folders in which a file that no task is known to have made is the rest of one that was killed."""
 _LARGEST_TEXT = 64 * 1024 * 1024
