@@ -13,6 +13,7 @@ _XYXY = pa.list_(pa.float32(), 4)
 _POINTS5 = pa.list_(pa.float32(), 10)
 _MATRIX = pa.list_(pa.float64(), 6)
 _RGB = pa.list_(pa.float64(), 3)
+_COLORS = pa.list_(pa.float32())  # numbers of `faces.color_transfer.ColorStats`
 
 
 def _schema(name: str, version: int, fields: list[tuple[str, pa.DataType]]) -> pa.Schema:
@@ -89,7 +90,7 @@ DETECTIONS = _schema(
 
 TRACKS = _schema(
     "tracks",
-    1,
+    2,
     [
         *_FACE,
         ("track_id", pa.int32()),
@@ -101,19 +102,21 @@ TRACKS = _schema(
         ("points5_raw", _POINTS5),  # as detected or interpolated
         ("similarity", pa.list_(pa.float64(), 4)),  # a, b, x, y: unit square of the template -> frame px
         ("interpolated", pa.bool_()),
+        ("to_edge", pa.int32()),  # frames to where the face enters or leaves within its shot; null: it does neither
     ],
 )
 """The faces of one chunk as parts of tracks."""
 
 ALIGNED = _schema(
     "aligned",
-    1,
+    2,
     [
         *_FACE,
         ("track_id", pa.int32()),
         ("subject", pa.string()),
         ("shot", pa.int32()),
         ("interpolated", pa.bool_()),
+        ("to_edge", pa.int32()),  # as in TRACKS
         ("score", pa.float32()),
         ("matrix", _MATRIX),  # frame px -> chip px
         ("chip", _IMAGE),
@@ -165,15 +168,32 @@ TRAIN_LOG = _schema(
 )
 """Masked L1 of both sides over the steps of the training."""
 
-SWAPPED = _schema(
-    "swapped",
-    1,
-    [*_FACE, ("track_id", pa.int32()), ("shot", pa.int32()), ("patch", _IMAGE), ("matrix", _MATRIX)],
-)
-"""RGBA patches of one chunk; matrix: frame px -> patch px."""
+_PATCH = [
+    *_FACE,
+    ("track_id", pa.int32()),
+    ("shot", pa.int32()),
+    ("to_edge", pa.int32()),  # as in TRACKS
+    ("patch", _IMAGE),  # RGBA
+    ("view", _IMAGE),  # RGB, the plate's face as the network saw it, in patch px
+    ("matrix", _MATRIX),  # frame px -> patch px
+]
 
-SMOOTHED = SWAPPED.with_metadata({"faceswap.schema": "smoothed/1"})
-"""RGBA patches of one chunk, steadied in time."""
+SWAPPED = _schema("swapped", 2, _PATCH)
+"""Patches of one chunk, as the network drew them."""
+
+SMOOTHED = _schema(
+    "smoothed",
+    2,
+    [
+        *_PATCH,
+        ("mask", _IMAGE),  # of the plate's face, in patch px, 0..255
+        ("opacity", pa.float32()),  # 0..1: less where a face enters or leaves
+        ("motion", pa.list_(pa.float32(), 2)),  # of the face's centre, frame px a frame
+        ("patch_colors", _COLORS),  # under the patch's alpha, averaged over time; null where that is empty
+        ("view_colors", _COLORS),
+    ],
+)
+"""Patches of one chunk, steadied in time, with what is needed to fit them to the plate."""
 
 CHUNKS = _schema(
     "chunks",

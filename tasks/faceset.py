@@ -42,7 +42,7 @@ def detect_faces(
     return detect.detect_faces(Workspace(workspace), video, frames, settings, truth, tell)
 
 
-@stage_task(layout.TRACKS, run_name="track-faces-{subject}")
+@stage_task(layout.TRACKS, 2, run_name="track-faces-{subject}")
 def track_faces(
     workspace: str,
     frames: list[ManifestRef],
@@ -54,7 +54,7 @@ def track_faces(
     return track.track_faces(Workspace(workspace), frames, detections, subject, settings)
 
 
-@stage_task(layout.ALIGNED, run_name="align-landmarks-{chunk_index:04d}")
+@stage_task(layout.ALIGNED, 2, run_name="align-landmarks-{chunk_index:04d}")
 def align_landmarks(
     workspace: str,
     video: FileRef,

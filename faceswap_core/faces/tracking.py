@@ -191,6 +191,18 @@ def _overlap_in_time(one: Track, other: Track) -> bool:
     return bool(one.frame_index[0] <= other.frame_index[-1] and other.frame_index[0] <= one.frame_index[-1])
 
 
+def to_edge(track: Track, shots: I64) -> list[int | None]:
+    """Frames from each frame of a track to the nearest one in which the face enters or leaves within its shot.
+
+    A track that begins or ends with its shot is cut off there, and the face neither enters nor leaves; None where
+    that is so at both ends.
+    """
+    first, last = int(track.frame_index[0]), int(track.frame_index[-1])
+    ends = [first] if first > 0 and shots[first - 1] == track.shot else []
+    ends += [last] if last + 1 < len(shots) and shots[last + 1] == track.shot else []
+    return [min(abs(int(frame) - end) for end in ends) if ends else None for frame in track.frame_index]
+
+
 def jitter(points: F64) -> float:
     """Median length of the points' second difference, as a share of the eyes' distance; points (N, 5, 2)."""
     if len(points) < 3:

@@ -85,7 +85,10 @@ def _cut_out(image: U8, face: Row, settings: AlignSettings) -> tuple[Row, U8]:
     points = apply(invert(to_frame), np.array(face["points5"], np.float64).reshape(5, 2))
     mask = face_mask(points, to_chip, settings.size)
     sums = sum_colors(chip, mask)
-    row = {k: face[k] for k in ("frame_index", "face_index", "track_id", "subject", "shot", "interpolated", "score")}
+    row = {
+        k: face[k]
+        for k in ("frame_index", "face_index", "track_id", "subject", "shot", "interpolated", "to_edge", "score")
+    }
     row |= {
         "matrix": matrix.ravel().tolist(),
         "chip": pack(chip),

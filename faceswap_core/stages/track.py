@@ -18,11 +18,12 @@ from faceswap_core.faces.tracking import (
     link,
     shots_from_scores,
     smooth,
+    to_edge,
 )
 from faceswap_core.manifest import Row
 from faceswap_core.schemas import DETECTIONS, FRAMES, TRACKS
 from faceswap_core.storage import Workspace
-from faceswap_core.types import F64, ManifestRef
+from faceswap_core.types import F64, I64, ManifestRef
 from faceswap_core.video.checked import thumbnail_of
 from faceswap_core.video.planes import cut_score
 
@@ -54,7 +55,7 @@ def track_faces(
         for i, group in enumerate(sure)
     ]
     chosen = choose_subject(tracks, shots)
-    rows = _rows_by_frame(tracks, chosen, subject)
+    rows = _rows_by_frame(tracks, chosen, subject, shots)
     refs = []
     for chunk_index, ref in enumerate(frames):
         numbers = manifest.load(workspace, ref, FRAMES, ["frame_index"]).column("frame_index").to_pylist()
@@ -97,11 +98,13 @@ def _stream(workspace: Workspace, detections: Sequence[ManifestRef]) -> Iterator
 _COLUMNS = ["frame_index", "face_index", "box_xyxy", "score", "points5"]
 
 
-def _rows_by_frame(tracks: Sequence[Track], chosen: set[int], subject: str) -> dict[int, list[Row]]:
+def _rows_by_frame(tracks: Sequence[Track], chosen: set[int], subject: str, shots: I64) -> dict[int, list[Row]]:
     rows: dict[int, list[Row]] = defaultdict(list)
     for track in tracks:
+        edges = to_edge(track, shots)
         for i, frame in enumerate(track.frame_index):
-            rows[int(frame)].append(_row(track, i, subject if track.track_id in chosen else None))
+            row = _row(track, i, subject if track.track_id in chosen else None)
+            rows[int(frame)].append(row | {"to_edge": edges[i]})
     return rows
 
 

@@ -15,6 +15,7 @@ from faceswap_core.faces.tracking import (
     shots_from_scores,
     smooth,
     smooth_series,
+    to_edge,
 )
 
 
@@ -235,3 +236,22 @@ class TestJitter:
     @pytest.mark.parametrize("count", [0, 1, 2])
     def test_of_too_few_frames_is_zero(self, count):
         assert jitter(np.zeros((count, 5, 2))) == 0
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "wanted"),
+    [
+        (0, 9, [None] * 10),  # the whole shot
+        (3, 9, [0, 1, 2, 3, 4, 5, 6]),  # enters
+        (0, 4, [4, 3, 2, 1, 0]),  # leaves
+        (2, 6, [0, 1, 2, 1, 0]),
+        (5, 5, [0]),
+    ],
+)
+@pytest.mark.parametrize("before", [0, 4])
+def test_a_face_enters_and_leaves_within_its_shot_only(first, last, wanted, before):
+    """A shot of ten frames, alone or between two others."""
+    shots = np.array([0] * before + [1] * 10 + [2] * before)
+    frames = range(before + first, before + last + 1)
+    track = fill([face(frame) for frame in frames], track_id=0, shot=1)
+    assert to_edge(track, shots) == wanted

@@ -1,13 +1,14 @@
 """The whole chain from file to file, as the flows run it."""
 
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from faceswap_core import manifest
-from faceswap_core.config import BlendSettings, EncodeSettings, SmoothSettings, TrackSettings
+from faceswap_core.config import AlignSettings, BlendSettings, EncodeSettings, SmoothSettings, TrackSettings
 from faceswap_core.errors import ManifestError, MediaError, NoFaceError
 from faceswap_core.faces.blend import patch_rect
 from faceswap_core.schemas import ALIGNED, CHUNKS, DETECTIONS, FRAMES, REPORT, SMOOTHED, SWAPPED, TRACKS
@@ -21,6 +22,7 @@ from faceswap_core.stages.track import track_faces
 from faceswap_core.stages.verify import verify_video, video_report
 from faceswap_core.storage import Workspace, file_ref
 
+ALIGN = AlignSettings(size=64)
 LOSSLESS = EncodeSettings(crf=0, preset="draft", options={"preset": "ultrafast"})
 
 
@@ -155,9 +157,25 @@ class TestChunkBorders:
         one = chain.smooth(chain.swap(whole, trained["weights"], batch=1))
         assert rows_of(chain, smoothed, SMOOTHED) == rows_of(chain, one, SMOOTHED)
 
+    @pytest.mark.parametrize("sizes", [(1, 5, 2, 30, 2), (40,), (19, 1, 1, 19)])
+    def test_smoothing_is_the_same_for_chunks_of_uneven_lengths(self, chain, swapped, smoothed, sizes):
+        """Cut anew from equal rows, with chunks shorter than the filter's reach."""
+        rows, settings = rows_of(chain, swapped, SWAPPED), SmoothSettings(strength=0.8, radius=2)
+        ends = np.cumsum((0, *sizes))
+        parts = [rows[i:j] for i, j in pairwise(ends)]
+        refs = [manifest.publish(chain.workspace, "uneven", f"part-{i}", SWAPPED, p) for i, p in enumerate(parts)]
+        made = []
+        for i, ref in enumerate(refs):
+            before = [r for r, end in zip(refs[:i], ends[1:], strict=False) if end > ends[i] - settings.radius]
+            after = [
+                r for r, start in zip(refs, ends, strict=False) if ends[i + 1] <= start < ends[i + 1] + settings.radius
+            ]
+            made.append(smooth_frames(chain.workspace, i, ref, None, before, after, ALIGN, settings))
+        assert rows_of(chain, made, SMOOTHED) == rows_of(chain, smoothed, SMOOTHED)
+
     def test_filter_without_its_neighbours_would_show_the_border(self, chain, swapped, smoothed):
         settings = SmoothSettings(strength=0.8, radius=2)
-        alone = [smooth_frames(chain.workspace, i, ref, [], [], settings) for i, ref in enumerate(swapped)]
+        alone = [smooth_frames(chain.workspace, i, ref, None, [], [], ALIGN, settings) for i, ref in enumerate(swapped)]
         assert rows_of(chain, alone, SMOOTHED) != rows_of(chain, smoothed, SMOOTHED)
 
 
