@@ -48,15 +48,34 @@ def resized(matrix: F64, side: int, *, scale: float, shift_xy: tuple[float, floa
     return moved
 
 
-def patch_rect(matrix: F64, side: int, frame_wh: tuple[int, int]) -> Rect | None:
+Box = tuple[int, int, int, int]
+"""First and last column, first and last row."""
+
+
+def covered_box(alpha: F32) -> Box | None:
+    """The part of a patch (S, S) that shows something, with a pixel around; None where nothing does."""
+    columns, rows = (np.flatnonzero(alpha.any(axis=axis)) for axis in (0, 1))
+    if not columns.size:
+        return None
+    return int(columns[0]) - 1, int(columns[-1]) + 1, int(rows[0]) - 1, int(rows[-1]) + 1
+
+
+def patch_rect(matrix: F64, side: int, frame_wh: tuple[int, int], box: Box | None = None) -> Rect | None:
     """Smallest rectangle of the frame that holds a patch; None when it lies outside.
 
     Args:
         matrix: (2, 3) frame px -> patch px.
         side: side of the patch in pixels.
         frame_wh: size of the frame.
+        box: the part of the patch that counts; by default all of it.
     """
-    corners = np.array([[-0.5, -0.5], [side - 0.5, -0.5], [side - 0.5, side - 0.5], [-0.5, side - 0.5]])
+    left, right, top, bottom = box or (0, side - 1, 0, side - 1)
+    corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]]) + [
+        [-0.5, -0.5],
+        [0.5, -0.5],
+        [0.5, 0.5],
+        [-0.5, 0.5],
+    ]
     back = invert(matrix)
     points = corners @ back[:, :2].T + back[:, 2]
     low = np.maximum(np.floor(points.min(0)).astype(int), 0)

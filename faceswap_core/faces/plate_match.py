@@ -18,6 +18,8 @@ _FEWEST = 64
 """Pixels below which nothing is measured."""
 _OCTAVES = 2
 """Grain is matched in the finest octave and the one below it, where compression leaves what it leaves."""
+_COARSEST_GRAIN = 0.8
+"""Most that the second octave may hold of what the first holds; more is texture of the face."""
 _TO_SIGMA = 1.4826
 """Median absolute value -> standard deviation of a normal distribution."""
 _BLURS = np.array([0.0, 0.5, 0.8, 1.2, 1.8, 2.7, 4.0])
@@ -42,6 +44,7 @@ def grain_sigmas(rgb: F32, weight: F32) -> F64:
         covered = np.abs(band)[np.asarray(sure) >= _SURE]
         if covered.size >= _FEWEST:
             found[octave] = _TO_SIGMA * float(np.median(covered))
+    found[1:] = np.minimum(found[1:], _COARSEST_GRAIN * found[0])
     return found
 
 
@@ -86,8 +89,8 @@ def _noise(shape_hw: tuple[int, int], variances: F64, rng: np.random.Generator) 
     if shown.shape != (_OCTAVES, len(fields)):
         return np.zeros(shape_hw, np.float32)
     shares = np.linalg.solve(shown, variances)
-    if shares.min() < 0:  # finer or coarser than the fields mix: the finest octave is what the eye sees
-        shares = np.maximum([variances[0] / shown[0, 0], 0], 0)
+    if shares.min() < 0:  # finer or coarser than any mix of both: one field alone, right in the finest octave
+        shares = np.where(shares > 0, variances[0] / shown[0], 0.0)
     return np.asarray(sum(np.sqrt(share) * field for share, field in zip(shares, fields, strict=True)), np.float32)
 
 
@@ -107,48 +110,60 @@ def softened(over: F32, rect: F32, weight: F32, motion_xy: tuple[float, float], 
     Returns:
         (H, W, 3); the patch itself where it is no sharper.
     """
-    along = np.array(motion_xy, np.float64)
-    length = float(np.hypot(*along))
-    along = along / length if length > 1e-3 else np.array([1.0, 0.0])
-    axes = (along, np.array([-along[1], along[0]]))
-    wanted, had = _luma(rect), _luma(over)
-    sure = weight >= _SURE
+    sure = (weight >= _SURE).astype(np.float32)
     if int(sure.sum()) < _FEWEST:
         return over
-    sigmas = [strength * _blur_needed(had, _fineness(wanted, sure, axis), sure, axis) for axis in axes]
-    return over if max(sigmas) == 0 else _blurred(over, sigmas, axes)
+    angle = float(np.arctan2(motion_xy[1], motion_xy[0]))
+    wanted, had = (_turned(_luma(image), angle) for image in (rect, over))
+    inside = _turned(sure, angle, cv2.BORDER_CONSTANT) > _SURE
+    sigmas = [strength * _blur_needed(had, wanted, inside, axis) for axis in (0, 1)]
+    return over if max(sigmas) == 0 else _blurred(over, sigmas, angle)
 
 
-def _blur_needed(had: F32, wanted: float, sure: Bool, axis: F64) -> float:
-    """Deviation, px, of the blur along an axis that leaves the fineness that is wanted."""
-    across = np.array([-axis[1], axis[0]])
-    left = [_fineness(_blurred(had, [sigma, 0.0], (axis, across)), sure, axis) for sigma in _BLURS]
-    if left[0] <= wanted:
+def _turned(image: F32, angle: float, border: int = cv2.BORDER_REPLICATE) -> F32:
+    """An image (H, W) turned about its middle so that the direction ``angle``, in radians, becomes its x axis."""
+    side = int(np.ceil(np.hypot(*image.shape)))
+    matrix = cv2.getRotationMatrix2D((image.shape[1] / 2, image.shape[0] / 2), np.degrees(angle), 1)
+    matrix[:, 2] += (np.array([side, side]) - image.shape[::-1]) / 2
+    turned = cv2.warpAffine(image, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=border)
+    return np.asarray(turned, np.float32)
+
+
+def _blur_needed(had: F32, wanted: F32, sure: Bool, axis: int) -> float:
+    """Deviation, px, of the blur along x (0) or y (1) that leaves the patch as fine as the frame is."""
+    goal = _fineness(wanted, sure, axis)
+    left = [_fineness(_axis_blur(had, sigma, axis), sure, axis) for sigma in _BLURS]
+    if left[0] <= goal:
         return 0.0
-    return float(np.interp(-wanted, -np.array(left), _BLURS))
+    return float(np.interp(-goal, -np.array(left), _BLURS))
 
 
-def _fineness(luma: F32, sure: Bool, axis: F64) -> float:
-    """Energy of gradients along an axis against that of the same image blurred more."""
-    fine, coarse = (np.asarray(cv2.GaussianBlur(luma, (0, 0), sigma), np.float32) for sigma in _SCALES)
-    return _energy(fine, sure, axis) / max(_energy(coarse, sure, axis), 1e-12)
+def _fineness(luma: F32, sure: Bool, axis: int) -> float:
+    """Energy of gradients along an axis after a slight blur, against that after a wider one along the same axis."""
+    even = _axis_blur(luma, _SCALES[1], 1 - axis)  # what happens across is the same for both
+    energies = []
+    for sigma in _SCALES:
+        blurred = _axis_blur(even, sigma, axis)
+        slope = cv2.Sobel(blurred, cv2.CV_32F, 1 - axis, axis, scale=1 / 8)
+        energies.append(float(np.mean(np.asarray(slope)[sure] ** 2)) if sure.any() else 0.0)
+    return energies[0] / max(energies[1], 1e-12)
 
 
-def _energy(luma: F32, sure: Bool, axis: F64) -> float:
-    dx, dy = cv2.Sobel(luma, cv2.CV_32F, 1, 0, scale=1 / 8), cv2.Sobel(luma, cv2.CV_32F, 0, 1, scale=1 / 8)
-    return float(np.mean((dx * axis[0] + dy * axis[1])[sure] ** 2))
-
-
-def _blurred(image: F32, sigmas: list[float], axes: tuple[F64, F64]) -> F32:
-    """Blur by a Gaussian with these deviations along two orthogonal axes, px."""
-    if max(sigmas) == 0:
+def _axis_blur(image: F32, sigma: float, axis: int) -> F32:
+    if sigma == 0:
         return image
+    size = 2 * int(np.ceil(3 * sigma)) + 1
+    kernels = (cv2.getGaussianKernel(size, sigma), np.ones((1, 1)))
+    return np.asarray(cv2.sepFilter2D(image, -1, kernels[axis], kernels[1 - axis]), np.float32)
+
+
+def _blurred(image: F32, sigmas: list[float], angle: float) -> F32:
+    """Blur by a Gaussian with these deviations along a direction and across it, px."""
     reach = int(np.ceil(3 * max(sigmas)))
     span = np.arange(-reach, reach + 1, dtype=np.float64)
     x, y = np.meshgrid(span, span)
-    exponent = np.zeros_like(x)
-    for sigma, axis in zip(sigmas, axes, strict=True):
-        exponent += ((x * axis[0] + y * axis[1]) / max(sigma, 0.15)) ** 2
+    along, across = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
+    exponent = (along / max(sigmas[0], 0.15)) ** 2 + (across / max(sigmas[1], 0.15)) ** 2
     kernel = np.exp(-0.5 * exponent)
     return np.asarray(cv2.filter2D(image, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REPLICATE), np.float32)
 

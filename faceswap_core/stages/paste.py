@@ -15,7 +15,7 @@ from av.video.frame import VideoFrame
 from faceswap_core import manifest
 from faceswap_core.config import BlendSettings
 from faceswap_core.errors import ManifestError, MediaError
-from faceswap_core.faces.blend import Rect, patch_rect, placed, resized, sharpened
+from faceswap_core.faces.blend import Rect, covered_box, patch_rect, placed, resized, sharpened
 from faceswap_core.faces.blenders import BLENDERS
 from faceswap_core.faces.color_transfer import COLOR_TRANSFERS, ColorStats, Look
 from faceswap_core.faces.edges import Edge, combined
@@ -50,8 +50,9 @@ class Patch:
     """Numbers of frame and face, for noise that is the same on every run."""
 
     def rect(self, frame_wh: tuple[int, int]) -> Rect | None:
-        """Smallest rectangle of the frame that holds it; None when it lies outside."""
-        return patch_rect(self.matrix, self.alpha.shape[0], frame_wh)
+        """Smallest rectangle of the frame that holds what it shows; None when that lies outside."""
+        box = covered_box(self.alpha)
+        return patch_rect(self.matrix, self.alpha.shape[0], frame_wh, box) if box else None
 
 
 def patches_by_frame(workspace: Workspace, smoothed: ManifestRef | None) -> dict[int, list[Row]]:
@@ -141,4 +142,6 @@ def _blended(patch: Patch, rect: Rect, blend: BlendSettings, transfer: int, pixe
         mixed = curves.to_code(mix(curves.to_light(pixels), curves.to_light(np.clip(over, 0, 1)), weight))
     else:
         mixed = mix(pixels, over, weight)
-    return np.where(weight[..., None] > 0, np.clip(mixed, 0, 1), pixels)
+    np.clip(mixed, 0, 1, out=mixed)
+    np.copyto(mixed, pixels, where=weight[..., None] == 0)
+    return mixed

@@ -16,4 +16,7 @@ def composite(rect: F32, over: F32, weight: F32) -> F32:
     Returns:
         (H, W, 3).
     """
-    return rect + weight[..., None] * (over - rect)
+    mixed = over - rect
+    mixed *= weight[..., None]
+    mixed += rect
+    return mixed

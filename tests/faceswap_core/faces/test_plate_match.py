@@ -28,7 +28,7 @@ class TestGrain:
     def test_patch_gets_the_plates_grain_in_both_octaves(self, sigma, blur):
         plate, patch = grainy(smooth(), sigma, blur), smooth(1)
         out = with_grain(patch, plate, FULL, strength=1.0, seed=(7, 0))
-        np.testing.assert_allclose(grain_sigmas(out, FULL), grain_sigmas(plate, FULL), rtol=0.2)
+        np.testing.assert_allclose(grain_sigmas(out, FULL), grain_sigmas(plate, FULL), rtol=0.3)
 
     def test_edges_hardly_count_as_grain(self):
         image = smooth()
@@ -71,11 +71,14 @@ class TestSoften:
         wanted = energy(cv2.GaussianBlur(self.SHARP, (0, 0), 1.5), 1)
         assert wanted / 3 < energy(out, 1) < wanted * 3 < energy(self.SHARP, 1)
 
-    def test_motion_blur_is_matched_along_the_motion_alone(self):
-        plate = cv2.GaussianBlur(smooth(3, 0.8), (0, 0), sigmaX=2.0, sigmaY=0.01)
-        out = softened(self.SHARP, plate, FULL, (5.0, 0.0), 1.0)
-        assert energy(out, 1) < 0.3 * energy(self.SHARP, 1)
-        assert energy(out, 0) > 0.5 * energy(self.SHARP, 0) * energy(plate, 0) / energy(smooth(3, 0.8), 0)
+    @pytest.mark.parametrize("axis", [0, 1])
+    def test_motion_blur_is_matched_along_the_motion_alone(self, axis):
+        sigmas = (2.0, 0.01) if axis else (0.01, 2.0)
+        plate = cv2.GaussianBlur(smooth(3, 0.8), (0, 0), sigmaX=sigmas[0], sigmaY=sigmas[1])
+        out = softened(self.SHARP, plate, FULL, (5.0, 0.0) if axis else (0.0, 5.0), 1.0)
+        wanted = cv2.GaussianBlur(self.SHARP, (0, 0), sigmaX=sigmas[0], sigmaY=sigmas[1])
+        for direction in (0, 1):
+            assert energy(wanted, direction) / 2.5 < energy(out, direction) < 2.5 * energy(wanted, direction)
 
     def test_a_patch_as_soft_as_the_plate_is_left(self):
         soft = cv2.GaussianBlur(self.SHARP, (0, 0), 2.0)
