@@ -77,7 +77,7 @@ def edit_rect(
 
 
 def _product(pixels: _Floats, matrix: npt.NDArray[Any], offset: npt.NDArray[Any]) -> _Floats:
-    """``matrix @ pixel + offset`` for (h, w, 3) pixels; a general product of so narrow a matrix takes ten times longer."""
+    """``matrix @ pixel + offset`` for (h, w, 3) pixels; by OpenCV, as BLAS would start threads for it."""
     if not pixels.size:
         return pixels
     return np.asarray(cv2.transform(pixels, np.column_stack([matrix, offset]).astype(np.float32)), np.float32)

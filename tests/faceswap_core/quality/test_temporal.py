@@ -68,7 +68,7 @@ def test_warping_error_sees_trembling_and_flicker_and_is_fooled_by_blur():
 
 def test_blur_is_seen_by_sharpness():
     sharp, soft = clip()[0], clip(blur=4)[0]
-    assert sharpness(soft, MASK) < 0.3 * sharpness(sharp, MASK)
+    assert sharpness(soft, MASK) < 0.6 * sharpness(sharp, MASK)
     assert sharpness(sharp, np.zeros_like(MASK)) == 0
 
 
@@ -82,7 +82,7 @@ def test_seam_grows_with_the_step_and_shrinks_with_a_soft_edge():
     ratios = [seam_ratio(laid(step, MASK), plate, MASK) for step in (0, 15, 40)]
     assert ratios[0] == 1
     assert ratios == sorted(ratios)
-    assert ratios[2] > 1.3
+    assert ratios[2] > 1.2
     assert seam_ratio(laid(40, soft), plate, MASK) < ratios[2]
     assert seam_ratio(plate, plate, np.zeros_like(MASK)) == 1
 
