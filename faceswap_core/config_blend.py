@@ -30,11 +30,11 @@ class BlendSettings(Branch):
     mode: Literal["direct", "feather", "laplacian", "poisson", "learned"] = "feather"
     """``direct``: hard edge; ``feather``: soft edge; ``laplacian``: coarse structure passes over more softly than fine;
     ``poisson``: the patch's detail on the colours around it; ``learned``: the network's own alpha."""
-    color: Literal["none", "mean", "reinhard", "histogram", "mkl", "detail"] = "none"
+    color: Literal["none", "mean", "reinhard", "histogram", "mkl", "detail"] = "mean"
     """How the patch's colours are brought to those of the plate's face; ``detail`` takes coarse structure from it."""
     mask: Literal["learned", "plate", "both"] = "learned"
     """``learned``: where the network drew a face; ``plate``: the plate's own face mask; ``both``: in both."""
-    feather: float = Field(default=0.07, ge=0, le=0.5)
+    feather: float = Field(default=0.13, ge=0, le=0.5)
     """Width of the soft edge as a share of the patch's side."""
     sharpen: float = Field(default=0.6, ge=0, le=5)
     """Strength of an unsharp mask on the patch, against the softness of an average face; 0 leaves it."""

@@ -69,13 +69,8 @@ def patch_rect(matrix: F64, side: int, frame_wh: tuple[int, int], box: Box | Non
         frame_wh: size of the frame.
         box: the part of the patch that counts; by default all of it.
     """
-    left, right, top, bottom = box or (0, side - 1, 0, side - 1)
-    corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]]) + [
-        [-0.5, -0.5],
-        [0.5, -0.5],
-        [0.5, 0.5],
-        [-0.5, 0.5],
-    ]
+    left, right, top, bottom = (edge + out for edge, out in zip(box or (0, side - 1) * 2, (-0.5, 0.5) * 2, strict=True))
+    corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
     back = invert(matrix)
     points = corners @ back[:, :2].T + back[:, 2]
     low = np.maximum(np.floor(points.min(0)).astype(int), 0)

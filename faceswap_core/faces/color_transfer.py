@@ -58,10 +58,10 @@ FLAT_LENGTH = 3 + 9 + 3 * LEVELS + 6
 
 def measure_colors(image: U8, mask: U8) -> ColorStats | None:
     """Colours of an image (H, W, 3) where its mask (H, W) is 128 or more; None where that is nowhere."""
-    pixels = image[mask >= 128].reshape(-1, 1, 3)
+    pixels = image[mask >= 128]
     if not len(pixels):
         return None
-    rgb, lab = pixels[:, 0].astype(np.float64), _lab(pixels.astype(np.float32) / np.float32(255))[:, 0]
+    rgb, lab = pixels.astype(np.float64), _lab(pixels[None].astype(np.float32) / np.float32(255))[0]
     return ColorStats(
         mean=rgb.mean(0),
         covariance=np.cov(rgb, rowvar=False, bias=True),

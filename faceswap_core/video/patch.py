@@ -69,9 +69,8 @@ def edit_rect(
     changed = np.zeros(rgb.shape[:2], bool)
     changed[inner], new = _apply(edit, rgb[inner], as_float)
     rows, columns = _bounds(changed, layout.block_wh)
-    edited = rgb.copy()
-    edited[inner] = new
-    target = np.where(changed[rows, columns, None], _product(edited[rows, columns], to_yuv, offset), yuv[rows, columns])
+    rgb[inner] = new
+    target = np.where(changed[rows, columns, None], _product(rgb[rows, columns], to_yuv, offset), yuv[rows, columns])
     _write(samples, target, changed[rows, columns], layout, rows.start, columns.start)
     return frame
 
@@ -91,13 +90,13 @@ def _clip(rect_xywh: tuple[int, int, int, int], frame: VideoFrame) -> tuple[int,
 def _apply(edit: Callable[[Rgb], Rgb], rgb: _Floats, as_float: bool) -> tuple[npt.NDArray[np.bool_], _Floats]:
     """Where the edit changed a pixel, and the edited pixels in [0, 1]."""
     given: Rgb = rgb if as_float else np.rint(rgb * 255.0).astype(np.uint8)
-    got = np.asarray(edit(given.copy()))
+    got = np.asarray(edit(given))
     if got.shape != given.shape:
         raise ValueError(f"edit returned shape {got.shape} for {given.shape}; return the same shape")
     differs = got != given
     changed = differs[..., 0] | differs[..., 1] | differs[..., 2]
-    scale = 1.0 if as_float else 1.0 / 255.0
-    return changed, np.clip(got.astype(np.float32) * np.float32(scale), 0.0, 1.0)
+    new = got.astype(np.float32, copy=False) if as_float else got * np.float32(1 / 255)
+    return changed, np.clip(new, 0.0, 1.0)
 
 
 def editable(frame: VideoFrame) -> Samples:

@@ -1,7 +1,6 @@
 """The whole chain from file to file, as the flows run it."""
 
 import shutil
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -156,22 +155,6 @@ class TestChunkBorders:
     def test_smoothed_patches_are_the_same(self, chain, whole, smoothed, trained):
         one = chain.smooth(chain.swap(whole, trained["weights"], batch=1))
         assert rows_of(chain, smoothed, SMOOTHED) == rows_of(chain, one, SMOOTHED)
-
-    @pytest.mark.parametrize("sizes", [(1, 5, 2, 30, 2), (40,), (19, 1, 1, 19)])
-    def test_smoothing_is_the_same_for_chunks_of_uneven_lengths(self, chain, swapped, smoothed, sizes):
-        """Cut anew from equal rows, with chunks shorter than the filter's reach."""
-        rows, settings = rows_of(chain, swapped, SWAPPED), SmoothSettings(strength=0.8, radius=2)
-        ends = np.cumsum((0, *sizes))
-        parts = [rows[i:j] for i, j in pairwise(ends)]
-        refs = [manifest.publish(chain.workspace, "uneven", f"part-{i}", SWAPPED, p) for i, p in enumerate(parts)]
-        made = []
-        for i, ref in enumerate(refs):
-            before = [r for r, end in zip(refs[:i], ends[1:], strict=False) if end > ends[i] - settings.radius]
-            after = [
-                r for r, start in zip(refs, ends, strict=False) if ends[i + 1] <= start < ends[i + 1] + settings.radius
-            ]
-            made.append(smooth_frames(chain.workspace, i, ref, None, before, after, ALIGN, settings))
-        assert rows_of(chain, made, SMOOTHED) == rows_of(chain, smoothed, SMOOTHED)
 
     def test_filter_without_its_neighbours_would_show_the_border(self, chain, swapped, smoothed):
         settings = SmoothSettings(strength=0.8, radius=2)

@@ -1,5 +1,7 @@
 """What smooth-frames writes beside the patch: opacity, motion, colours, the plate's mask."""
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 import pytest
@@ -95,6 +97,62 @@ def test_the_plates_mask_lies_in_the_pixels_of_its_patch(run):
     assert cover.shape == (32, 32)
     np.testing.assert_allclose(cover, chip[16:48, 16:48], atol=1)
     assert [r["mask"] for r in run([row(0), row(1)], masks=[mask])][1] is None
+
+
+def gliding(frames, cut):
+    """Rows of a textured face that glides and flickers, with another shot from frame ``cut`` on."""
+    rng = np.random.default_rng(0)
+    texture = cv2.GaussianBlur(rng.integers(0, 256, (80, 80, 3), np.uint8), (0, 0), 2)
+    rows = []
+    for t in range(frames):
+        view = np.ascontiguousarray(texture[10:42, 5 + t : 37 + t])
+        drawn = np.clip(view + rng.normal(0, 5, view.shape), 0, 255).astype(np.uint8)
+        patch = np.dstack([drawn, np.full((32, 32), 255, np.uint8)])
+        rows.append(row(t, shift=-1.5 * t) | {"patch": pack(patch), "view": pack(view), "shot": int(t >= cut)})
+    return rows
+
+
+class TestChunkBorders:
+    """Equal rows in one chunk and in others: no patch may tell where chunks ended."""
+
+    @pytest.fixture(scope="class")
+    def one(self, tmp_path_factory):
+        workspace = Workspace(tmp_path_factory.mktemp("one"))
+        return workspace, self.smoothed(workspace, [24])
+
+    def smoothed(self, workspace, sizes):
+        settings = SmoothSettings(radius=3)
+        rows, ends = gliding(24, cut=15), np.cumsum([0, *sizes])
+        refs = [
+            manifest.publish(workspace, "s", f"part-{i}", SWAPPED, rows[start:end])
+            for i, (start, end) in enumerate(pairwise(ends))
+        ]
+        made = []
+        for i, ref in enumerate(refs):
+            low, high = ends[i] - settings.radius, ends[i + 1] + settings.radius
+            before = [refs[n] for n in range(i) if ends[n + 1] > low]
+            after = [refs[n] for n in range(i + 1, len(refs)) if ends[n] < high]
+            made.append(smooth_frames(workspace, i, ref, None, before, after, ALIGN, settings))
+        return [r for ref in made for r in manifest.stream(workspace, ref, SMOOTHED)]
+
+    @pytest.mark.parametrize("sizes", [(1, 5, 2, 15, 1), (10, 1, 1, 12), (8, 16)])
+    def test_uneven_chunks_shorter_than_the_reach_give_bit_equal_rows(self, one, sizes):
+        workspace, wanted = one
+        assert self.smoothed(workspace, sizes) == wanted
+
+    def test_without_its_neighbours_a_chunk_would_show_its_border(self, one):
+        workspace, wanted = one
+        ref = manifest.publish(workspace, "s", "alone", SWAPPED, gliding(24, cut=15)[8:])
+        alone = smooth_frames(workspace, 0, ref, None, [], [], ALIGN, SmoothSettings(radius=3))
+        found = list(manifest.stream(workspace, alone, SMOOTHED))
+        assert found[0] != wanted[8]
+        assert found[4:] == wanted[12:]
+
+    def test_nothing_is_averaged_across_a_cut(self, one):
+        workspace, wanted = one
+        ref = manifest.publish(workspace, "s", "shot", SWAPPED, gliding(24, cut=15)[15:])
+        alone = smooth_frames(workspace, 0, ref, None, [], [], ALIGN, SmoothSettings(radius=3))
+        assert list(manifest.stream(workspace, alone, SMOOTHED)) == wanted[15:]
 
 
 def test_switched_off_everything_is_passed_as_it_came(run):
