@@ -123,7 +123,8 @@ def softened(over: F32, rect: F32, weight: F32, motion_xy: tuple[float, float], 
 def _turned(image: F32, angle: float, border: int = cv2.BORDER_REPLICATE) -> F32:
     """An image (H, W) turned about its middle so that the direction ``angle``, in radians, becomes its x axis."""
     side = int(np.ceil(np.hypot(*image.shape)))
-    matrix = cv2.getRotationMatrix2D((image.shape[1] / 2, image.shape[0] / 2), np.degrees(angle), 1)
+    middle = (image.shape[1] / 2, image.shape[0] / 2)
+    matrix = np.asarray(cv2.getRotationMatrix2D(middle, float(np.degrees(angle)), 1), np.float64)
     matrix[:, 2] += (np.array([side, side]) - image.shape[::-1]) / 2
     turned = cv2.warpAffine(image, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=border)
     return np.asarray(turned, np.float32)

@@ -78,8 +78,7 @@ def seam_ratio(made: U8, plate: U8, mask: F32, reach: float = 4.0) -> float:
 
 def _across(rgb: U8, normal: F32) -> F32:
     lab = cv2.cvtColor(rgb.astype(np.float32) / np.float32(255), cv2.COLOR_RGB2LAB)
-    lab = np.asarray(cv2.GaussianBlur(lab, (0, 0), 1.0), np.float32)
-    dx, dy = _slopes(lab)
+    dx, dy = _slopes(np.asarray(cv2.GaussianBlur(lab, (0, 0), 1.0), np.float32))
     along = dx * normal[..., :1] + dy * normal[..., 1:]
     return np.asarray(np.sqrt((along**2).sum(-1)), np.float32)
 

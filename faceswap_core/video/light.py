@@ -55,7 +55,7 @@ def _hlg(code: F32) -> F32:
 
 def _hlg_back(light: F32) -> F32:
     low, high = np.sqrt(3 * np.maximum(light, 0)), _A * np.log(np.maximum(12 * light - _B, 1e-6)) + _C
-    return np.where(light <= 1 / 12, low, high).astype(np.float32)
+    return np.asarray(np.where(light <= 1 / 12, low, high), np.float32)
 
 
 def _srgb(code: F32) -> F32:

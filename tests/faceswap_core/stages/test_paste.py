@@ -46,7 +46,7 @@ def pasted(given=None, noise=0.0, **blend):
     """RGB of the plate, and of the frame with the patch."""
     picture = frame(noise=noise)
     before = picture.to_ndarray(format="rgb24").astype(int)
-    state = paste_all(picture, [given or row()], False, BlendSettings(**blend), BARE)
+    state = paste_all(picture, [given or row()], False, BlendSettings(**{"color": "none", **blend}), BARE)
     assert state == ("swapped", "")
     return before, picture.to_ndarray(format="rgb24").astype(int)
 

@@ -112,33 +112,36 @@ def gliding(frames, cut):
     return rows
 
 
+def smoothed(workspace, sizes):
+    settings = SmoothSettings(radius=3)
+    rows, ends = gliding(24, cut=15), np.cumsum([0, *sizes])
+    refs = [
+        manifest.publish(workspace, "s", f"part-{i}", SWAPPED, rows[start:end])
+        for i, (start, end) in enumerate(pairwise(ends))
+    ]
+    made = []
+    for i, ref in enumerate(refs):
+        low, high = ends[i] - settings.radius, ends[i + 1] + settings.radius
+        before = [refs[n] for n in range(i) if ends[n + 1] > low]
+        after = [refs[n] for n in range(i + 1, len(refs)) if ends[n] < high]
+        made.append(smooth_frames(workspace, i, ref, None, before, after, ALIGN, settings))
+    return [r for ref in made for r in manifest.stream(workspace, ref, SMOOTHED)]
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory):
+    """A workspace, and rows of SMOOTHED of all frames in one chunk."""
+    workspace = Workspace(tmp_path_factory.mktemp("one"))
+    return workspace, smoothed(workspace, [24])
+
+
 class TestChunkBorders:
     """Equal rows in one chunk and in others: no patch may tell where chunks ended."""
-
-    @pytest.fixture(scope="class")
-    def one(self, tmp_path_factory):
-        workspace = Workspace(tmp_path_factory.mktemp("one"))
-        return workspace, self.smoothed(workspace, [24])
-
-    def smoothed(self, workspace, sizes):
-        settings = SmoothSettings(radius=3)
-        rows, ends = gliding(24, cut=15), np.cumsum([0, *sizes])
-        refs = [
-            manifest.publish(workspace, "s", f"part-{i}", SWAPPED, rows[start:end])
-            for i, (start, end) in enumerate(pairwise(ends))
-        ]
-        made = []
-        for i, ref in enumerate(refs):
-            low, high = ends[i] - settings.radius, ends[i + 1] + settings.radius
-            before = [refs[n] for n in range(i) if ends[n + 1] > low]
-            after = [refs[n] for n in range(i + 1, len(refs)) if ends[n] < high]
-            made.append(smooth_frames(workspace, i, ref, None, before, after, ALIGN, settings))
-        return [r for ref in made for r in manifest.stream(workspace, ref, SMOOTHED)]
 
     @pytest.mark.parametrize("sizes", [(1, 5, 2, 15, 1), (10, 1, 1, 12), (8, 16)])
     def test_uneven_chunks_shorter_than_the_reach_give_bit_equal_rows(self, one, sizes):
         workspace, wanted = one
-        assert self.smoothed(workspace, sizes) == wanted
+        assert smoothed(workspace, sizes) == wanted
 
     def test_without_its_neighbours_a_chunk_would_show_its_border(self, one):
         workspace, wanted = one
