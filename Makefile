@@ -14,6 +14,7 @@ install: .venv/.installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@$(BIN)/python -c 'import cv2' || { echo "OpenCV cannot load: install the system packages libgl1 and libglib2.0-0 (Debian, Ubuntu)"; exit 3; }
+	@$(BIN)/faceswap models pull facemesh || echo "Without it faces are found by MTCNN alone; later: $(BIN)/faceswap models pull facemesh" >&2
 	@touch $@
 
 demo: install
@@ -34,6 +35,7 @@ check: install
 bench: install
 	$(BIN)/python -m benchmarks.video_index
 	$(BIN)/python -m benchmarks.video_recode
+	$(BIN)/python -m benchmarks.detectors_synthetic
 	$(BIN)/python -m benchmarks.swap_error
 
 clean:
