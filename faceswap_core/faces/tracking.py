@@ -264,10 +264,10 @@ def fill(group: Group, *, track_id: int, shot: int, max_gap: int) -> Track:
 def to_edge(track: Track, shots: I64) -> list[int | None]:
     """Frames from each frame of a track to the nearest one in which the face enters or leaves within its shot.
 
-    A track that begins or ends with its shot is cut off there, and the face neither enters nor leaves; None where
-    that is so at both ends.
+    A gap that was not filled is left and entered, too. A track that begins or ends with its shot is cut off there, and
+    the face neither enters nor leaves; None where it does neither anywhere.
     """
-    first, last = int(track.frame_index[0]), int(track.frame_index[-1])
-    ends = [first] if first > 0 and shots[first - 1] == track.shot else []
-    ends += [last] if last + 1 < len(shots) and shots[last + 1] == track.shot else []
-    return [min(abs(int(frame) - end) for end in ends) if ends else None for frame in track.frame_index]
+    seen = {int(frame) for frame in track.frame_index}
+    missed = {n for frame in seen for n in (frame - 1, frame + 1) if n not in seen and 0 <= n < len(shots)}
+    gone = np.array([n for n in missed if shots[n] == track.shot])
+    return [int(np.abs(gone - frame).min()) - 1 if len(gone) else None for frame in sorted(seen)]

@@ -287,5 +287,12 @@ def test_a_face_enters_and_leaves_within_its_shot_only(first, last, wanted, befo
     """A shot of ten frames, alone or between two others."""
     shots = np.array([0] * before + [1] * 10 + [2] * before)
     frames = range(before + first, before + last + 1)
-    track = fill([face(frame) for frame in frames], track_id=0, shot=1)
+    track = fill([face(frame) for frame in frames], track_id=0, shot=1, max_gap=2)
     assert to_edge(track, shots) == wanted
+
+
+def test_a_gap_that_was_not_filled_is_left_and_entered():
+    frames = [0, 1, 2, 7, 8, 9]
+    track = fill([face(frame) for frame in frames], track_id=0, shot=0, max_gap=2)
+    assert track.frame_index.tolist() == frames
+    assert to_edge(track, one_shot(10)) == [2, 1, 0, 0, 1, 2]
