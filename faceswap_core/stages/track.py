@@ -13,11 +13,17 @@ from faceswap_core.config_track import Choice, TrackSettings
 from faceswap_core.errors import ManifestError
 from faceswap_core.faces.choosing import choose
 from faceswap_core.faces.steadying import Steadied, steady
-<<<<<<< HEAD
-from faceswap_core.faces.tracking import Detection, Likeness, Track, fill, link, rejoin, shots_from_scores, to_edge
-=======
-from faceswap_core.faces.tracking import Detection, Group, Likeness, Track, fill, link, rejoin, shots_from_scores
->>>>>>> main
+from faceswap_core.faces.tracking import (
+    Detection,
+    Group,
+    Likeness,
+    Track,
+    fill,
+    link,
+    rejoin,
+    shots_from_scores,
+    to_edge,
+)
 from faceswap_core.manifest import Row
 from faceswap_core.schemas import DETECTIONS, FRAMES, TRACKS
 from faceswap_core.storage import Workspace
