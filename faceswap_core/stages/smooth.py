@@ -13,7 +13,7 @@ import numpy as np
 from faceswap_core import layout, manifest
 from faceswap_core.config import AlignSettings, SmoothSettings
 from faceswap_core.faces.color_transfer import ColorStats, averaged, measure_colors
-from faceswap_core.faces.geometry import apply, chip_to_view, invert
+from faceswap_core.faces.geometry import chip_to_view, invert
 from faceswap_core.faces.motion import flow_between
 from faceswap_core.faces.smoothing import Moment, Steadiness, steady_patch, time_weights
 from faceswap_core.manifest import Row
@@ -95,7 +95,8 @@ class _Face:
     def centre(self) -> F64:
         """(2,) of the patch, frame px."""
         middle = (self.patch.shape[0] - 1) / 2
-        return apply(invert(np.array(self.row["matrix"]).reshape(2, 3)), np.array([[middle, middle]]))[0]
+        to_frame = invert(np.array(self.row["matrix"]).reshape(2, 3))
+        return to_frame @ np.array([middle, middle, 1.0])
 
 
 def _windows(rows: Iterator[Row], radius: int) -> Iterator[tuple[_Face, list[_Face]]]:

@@ -172,7 +172,7 @@ def _block_any(mask: npt.NDArray[np.bool_], bw: int, bh: int) -> npt.NDArray[np.
     if (bw, bh) == (1, 1) or not mask.size:
         return mask
     padded = _pad(mask, bw, bh)
-    return np.logical_or.reduce([padded[i::bh, j::bw] for i in range(bh) for j in range(bw)])
+    return np.asarray(np.logical_or.reduce([padded[i::bh, j::bw] for i in range(bh) for j in range(bw)]), np.bool_)
 
 
 def _pad(values: npt.NDArray[Any], bw: int, bh: int) -> npt.NDArray[Any]:
