@@ -96,7 +96,7 @@ class _Face:
         """(2,) of the patch, frame px."""
         middle = (self.patch.shape[0] - 1) / 2
         to_frame = invert(np.array(self.row["matrix"]).reshape(2, 3))
-        return to_frame @ np.array([middle, middle, 1.0])
+        return np.asarray(to_frame @ np.array([middle, middle, 1.0]), np.float64)
 
 
 def _windows(rows: Iterator[Row], radius: int) -> Iterator[tuple[_Face, list[_Face]]]:
