@@ -117,9 +117,7 @@ def train_model(
             "width": settings.width,
             "latent": settings.latent,
             "sides": list(names),
-            "coverage": align.coverage,
-            "eye_distance": align.eye_distance,
-            "centre": align.centre,
+            **{name: getattr(align, name) for name in ("coverage", "eye_distance", "centre")},
             "step": trainer.step,
             **{"colors": colors, "consents": dict(consents)},
         }

@@ -31,6 +31,8 @@ def example(kind, n):
         return {field.name: example(field.type, n) for field in kind}
     if pa.types.is_boolean(kind):
         return n % 2 == 0
+    if pa.types.is_unsigned_integer(kind):
+        return n
     if pa.types.is_integer(kind):
         return n - 2
     if pa.types.is_floating(kind):

@@ -121,11 +121,11 @@ def test_what_cannot_be_done_is_said(first, job, arguments, code):
     assert "Traceback" not in done.stderr
 
 
-def test_a_hostile_picture_ends_the_run_by_its_name(first, job):
+def test_a_hostile_picture_ends_the_run_by_its_name(first, job, test_records):
     bad = job.parent / "faces" / "zz.png"
     bad.write_bytes(b"no picture")
     try:
-        done = faceswap("run", job)
+        done = faceswap("run", job, *test_records)
     finally:
         bad.unlink()
     assert done.code == 4

@@ -10,7 +10,12 @@ from conftest import faceswap
 from faceswap_core.errors import SettingsError
 from flows import history
 
-SLEEP = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"]
+SLEEP = [
+    sys.executable,
+    "-c",
+    "import signal, time; signal.signal(signal.SIGINT, signal.SIG_DFL); print('up', flush=True); time.sleep(60)",
+]
+"""Dies of SIGINT even where the tests run in the background, where the shell has it ignored."""
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -26,7 +26,6 @@ from faceswap_core.config import (
     TrackSettings,
     TrainSettings,
 )
-from faceswap_core.faces.detectors import installed
 from faceswap_core.stages.actor import ActorClip, ActorSettings, render_actor
 from faceswap_core.stages.align import AlignedChunk, align_landmarks
 from faceswap_core.stages.decode import VideoPlan, decode_frames, plan_video, video_ref
@@ -61,6 +60,10 @@ class Faceset:
     aligned: list[AlignedChunk]
 
 
+BY_FRAME = DetectSettings(backend="mtcnn")
+"""Searches each frame alone, so that nothing shows where chunks end."""
+
+
 @dataclass
 class Chain:
     """Runs the stages in one workspace with the settings of this file."""
@@ -68,7 +71,7 @@ class Chain:
     workspace: Workspace
     names: tuple[str, str] = ("a", "b")
     align: AlignSettings = ALIGN
-    detect: DetectSettings = field(default_factory=lambda: installed(DetectSettings()))
+    detect: DetectSettings = BY_FRAME
 
     def faceset(self, path: Path, subject: str, chunk_frames: int = 8, truth: ManifestRef | None = None) -> Faceset:
         w = self.workspace

@@ -61,6 +61,23 @@ def test_faces_of_a_chunk_do_not_depend_on_which_was_searched_before(chain, clip
     assert forwards == backwards[::-1]
 
 
+def test_a_border_of_chunks_moves_the_points_of_a_followed_face_by_little(chain, clip):
+    settings = installed(DetectSettings())
+    parts, whole = (
+        [
+            row["points5"]
+            for frames in decoded(chain, clip, size)
+            for row in manifest.stream(
+                chain.workspace, detect_faces(chain.workspace, clip, frames, settings), DETECTIONS
+            )
+        ]
+        for size in (8, 100)
+    )
+    one, other = (np.array(points).reshape(-1, 5, 2) for points in (parts, whole))
+    eyes = np.linalg.norm(other[:, 1] - other[:, 0], axis=1)
+    assert (np.linalg.norm(one - other, axis=2).max(1) / eyes).max() < 0.04
+
+
 def test_points_of_the_mesh_are_published_and_the_detectors_time_is_told(chain, clip):
     settings = installed(DetectSettings())
     (frames,) = decoded(chain, clip, 100)
