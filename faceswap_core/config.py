@@ -15,6 +15,8 @@ from pydantic import Field, field_validator, model_validator
 
 from faceswap_core.config_align import AlignSettings as AlignSettings
 from faceswap_core.config_align import MaskSettings as MaskSettings
+from faceswap_core.config_blend import BlendSettings as BlendSettings
+from faceswap_core.config_blend import SmoothSettings as SmoothSettings
 from faceswap_core.config_branch import Branch
 from faceswap_core.config_encode import EncodeSettings as EncodeSettings
 from faceswap_core.config_output import OutputSettings as OutputSettings
@@ -117,30 +119,6 @@ class NormalizeSettings(Branch):
 
     rule: Literal["none", "mean", "std"] = "std"
     """``mean``: A += mean(B) - mean(A); ``std``: also scaled by std(B) / std(A); per channel."""
-
-
-class SmoothSettings(Branch):
-    """How patches are steadied in time."""
-
-    strength: float = Field(default=0.5, ge=0, le=1)
-    """Weight of neighbouring frames; 0 switches the filter off."""
-    radius: int = Field(default=2, ge=0, le=30)
-    """Reach of the filter in frames to each side."""
-    tolerance: float = Field(default=0.06, gt=0, le=1)
-    """Difference, of 1, above which a pixel counts as moved and is not averaged."""
-
-
-class BlendSettings(Branch):
-    """How a patch is laid over the frame."""
-
-    mode: Literal["feather"] = "feather"
-    """Alpha compositing with a soft edge."""
-    feather: float = Field(default=0.07, ge=0, le=0.5)
-    """Width of the soft edge as a share of the patch's side."""
-    sharpen: float = Field(default=0.6, ge=0, le=5)
-    """Strength of an unsharp mask on the patch, against the softness of an average face; 0 leaves it."""
-    erode: float = Field(default=0.0, ge=0, le=0.5)
-    """How far the mask is drawn in, as a share of the patch's side."""
 
 
 class RuntimeSettings(Branch):

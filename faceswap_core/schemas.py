@@ -8,21 +8,18 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from faceswap_core.schema_fields import MATRIX as _MATRIX
+from faceswap_core.schema_fields import schema as _schema
+from faceswap_core.schema_fields import schema_name as schema_name
+from faceswap_core.schemas_delivery import DELIVERY as DELIVERY
+from faceswap_core.schemas_delivery import EXPORTED as EXPORTED
+
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 _XYXY = pa.list_(pa.float32(), 4)
 _POINTS5 = pa.list_(pa.float32(), 10)
 _DENSE = pa.list_(pa.float32())
-_MATRIX = pa.list_(pa.float64(), 6)
 _RGB = pa.list_(pa.float64(), 3)
-
-
-def _schema(name: str, version: int, fields: list[tuple[str, pa.DataType]]) -> pa.Schema:
-    return pa.schema(fields, metadata={"faceswap.schema": f"{name}/{version}"})
-
-
-def schema_name(schema: pa.Schema) -> str:
-    """Name and version of a schema, such as ``detections/1``."""
-    return str((schema.metadata or {}).get(b"faceswap.schema", b"").decode(errors="replace"))
+_COLORS = pa.list_(pa.float32())  # numbers of `faces.color_transfer.ColorStats`
 
 
 _FACE = [("frame_index", pa.int64()), ("face_index", pa.int32())]
@@ -104,6 +101,7 @@ TRACKS = _schema(
         ("similarity", pa.list_(pa.float64(), 4)),  # a, b, x, y: unit square of the template -> frame px
         ("similarity_dense", pa.list_(pa.float64(), 4)),  # the same by the mesh's rigid points; null without a mesh
         ("interpolated", pa.bool_()),
+        ("to_edge", pa.int32()),  # frames to where the face enters or leaves within its shot; null: it does neither
     ],
 )
 """The faces of one chunk as parts of tracks."""
@@ -116,10 +114,7 @@ FIGURES = [
     ("roll", pa.float32()),  # positive: clockwise
     ("exposure", pa.float32()),  # mean luma of the face, 0..1
     ("clipped", pa.float32()),  # share of the face that is black or white
-    (
-        "light_x",
-        pa.float32(),
-    ),  # slope of luma over half the face as a share of its mean; positive: lit from the right
+    ("light_x", pa.float32()),  # slope of luma over half the face, of 1 its mean; positive: lit from the right
     ("light_y", pa.float32()),  # positive: lit from below
     ("occlusion", pa.float32()),  # share of the face whose colour is not its own skin's
     ("eyes_open", pa.float32()),  # height by width; null without dense points
@@ -136,6 +131,7 @@ ALIGNED = _schema(
         ("subject", pa.string()),
         ("shot", pa.int32()),
         ("interpolated", pa.bool_()),
+        ("to_edge", pa.int32()),  # as in TRACKS
         ("score", pa.float32()),
         ("matrix", _MATRIX),  # frame px -> chip px
         ("chip", _IMAGE),
@@ -198,15 +194,32 @@ TRAIN_LOG = _schema(
 )
 """Masked L1 of both sides over the steps of the training."""
 
-SWAPPED = _schema(
-    "swapped",
-    1,
-    [*_FACE, ("track_id", pa.int32()), ("shot", pa.int32()), ("patch", _IMAGE), ("matrix", _MATRIX)],
-)
-"""RGBA patches of one chunk; matrix: frame px -> patch px."""
+_PATCH = [
+    *_FACE,
+    ("track_id", pa.int32()),
+    ("shot", pa.int32()),
+    ("to_edge", pa.int32()),  # as in TRACKS
+    ("patch", _IMAGE),  # RGBA
+    ("view", _IMAGE),  # RGB, the plate's face as the network saw it, in patch px
+    ("matrix", _MATRIX),  # frame px -> patch px
+]
 
-SMOOTHED = SWAPPED.with_metadata({"faceswap.schema": "smoothed/1"})
-"""RGBA patches of one chunk, steadied in time."""
+SWAPPED = _schema("swapped", 2, _PATCH)
+"""Patches of one chunk, as the network drew them."""
+
+SMOOTHED = _schema(
+    "smoothed",
+    2,
+    [
+        *_PATCH,
+        ("mask", _IMAGE),  # of the plate's face, in patch px, 0..255
+        ("opacity", pa.float32()),  # 0..1: less where a face enters or leaves
+        ("motion", pa.list_(pa.float32(), 2)),  # of the face's centre, frame px a frame
+        ("patch_colors", _COLORS),  # under the patch's alpha, averaged over time; null where that is empty
+        ("view_colors", _COLORS),
+    ],
+)
+"""Patches of one chunk, steadied in time, with what is needed to fit them to the plate."""
 
 CHUNKS = _schema(
     "chunks",
@@ -225,51 +238,6 @@ CHUNKS = _schema(
     ],
 )
 """One encoded chunk and how each of its frames ended."""
-
-_SHOWN = [
-    ("frame_index", pa.int64()),
-    ("pts", pa.int64()),
-    ("state", pa.string()),
-    ("reason", pa.string()),
-    ("face_index", pa.int32()),  # null: a whole frame, or one without a patch
-    ("track_id", pa.int32()),
-    ("shot", pa.int32()),
-]
-_FILE = [
-    ("role", pa.string()),  # image, patch or mask
-    ("file", pa.string()),
-    ("sha256", pa.string()),
-    ("bytes", pa.int64()),
-    ("width", pa.int32()),  # px
-    ("height", pa.int32()),
-]
-
-EXPORTED = _schema("exported", 1, [*_SHOWN, ("matrix", _MATRIX), ("files", pa.list_(pa.struct(_FILE)))])
-"""Images of one chunk for a compositor, one row a frame or a face; files lie in the workspace, matrix: frame px ->
-patch px."""
-
-DELIVERY = _schema(
-    "delivery",
-    1,
-    [
-        ("frame_number", pa.int64()),  # in the names of the files
-        *_SHOWN,
-        ("time_base", pa.string()),  # seconds of a tick, as a fraction
-        ("seconds", pa.float64()),  # pts * time_base
-        ("timecode", pa.string()),  # null: the source has none
-        ("matrix_frame_to_patch", _MATRIX),
-        ("matrix_patch_to_frame", _MATRIX),
-        ("corners", pa.list_(pa.float64(), 8)),  # x, y of the patch's four outer corners in the frame
-        ("files", pa.list_(pa.struct(_FILE))),
-        ("source_sha256", pa.string()),
-        ("color_matrix", pa.int32()),  # H.273, as it was used
-        ("color_range", pa.string()),  # limited or full, of the source; the images are full
-        ("color_primaries", pa.int32()),  # H.273, as the source says
-        ("color_transfer", pa.int32()),
-        ("bit_depth", pa.int32()),  # of the source's samples
-    ],
-)
-"""What a folder for a compositor holds, one row a frame or a face; files are relative to the folder."""
 
 REPORT = _schema("report", 1, [("check", pa.string()), ("passed", pa.bool_()), ("detail", pa.string())])
 """What verification found."""

@@ -97,7 +97,7 @@ def _finished_chunks(job: JobSettings, plate: Faceset, weights: FileRef) -> list
         swapped.append(_swap(job, plate, i, weights))
         while len(smoothing) <= i and max((*halos[len(smoothing)][1], len(smoothing))) <= i:
             number = len(smoothing)
-            smoothing.append(_smooth(job, number, swapped, halos[number]))
+            smoothing.append(_smooth(job, plate, number, swapped, halos[number]))
             if not at_once:
                 finishing.append(_finish(job, plate, number, smoothing[number]))
     smoothed = gather(smoothing, lambda i, _: progress.finished(layout.SMOOTHED, str(i), plate.frames[i]["rows"]))
@@ -140,10 +140,13 @@ def _swap(job: JobSettings, plate: Faceset, chunk_index: int, weights: FileRef) 
 
 
 def _smooth(
-    job: JobSettings, chunk_index: int, swapped: Sequence[ManifestRef], around: tuple[list[int], list[int]]
+    job: JobSettings, plate: Faceset, chunk_index: int, swapped: Sequence[ManifestRef], around: tuple[list[int], ...]
 ) -> PrefectFuture[ManifestRef]:
     before, after = ([swapped[i] for i in numbers] for numbers in around)
-    return smooth_frames.submit(str(job.workspace), chunk_index, swapped[chunk_index], before, after, job.smooth)
+    masks = plate.aligned[chunk_index]["masks"]
+    return smooth_frames.submit(
+        str(job.workspace), chunk_index, swapped[chunk_index], masks, before, after, job.align, job.smooth
+    )
 
 
 def _finish(

@@ -26,7 +26,7 @@ from tasks import progress
 from tasks.options import device_digests, encoder_digests, gpu_slot, stage_task
 
 
-@stage_task(layout.SWAPPED, 3, run_name="swap-frames-{chunk_index:04d}", digests=device_digests, pooled=False)
+@stage_task(layout.SWAPPED, 4, run_name="swap-frames-{chunk_index:04d}", digests=device_digests, pooled=False)
 def swap_frames(
     workspace: str,
     chunk_index: int,
@@ -45,20 +45,22 @@ def swap_frames(
         )
 
 
-@stage_task(layout.SMOOTHED, run_name="smooth-frames-{chunk_index:04d}")
+@stage_task(layout.SMOOTHED, 2, run_name="smooth-frames-{chunk_index:04d}")
 def smooth_frames(
     workspace: str,
     chunk_index: int,
     swapped: ManifestRef,
+    masks: ManifestRef,
     before: list[ManifestRef],
     after: list[ManifestRef],
+    align: AlignSettings,
     settings: SmoothSettings,
 ) -> ManifestRef:
     """Steady the patches of one chunk in time."""
-    return smooth.smooth_frames(Workspace(workspace), chunk_index, swapped, before, after, settings)
+    return smooth.smooth_frames(Workspace(workspace), chunk_index, swapped, masks, before, after, align, settings)
 
 
-@stage_task("reencode-chunk", 4, run_name="reencode-chunk-{chunk_index:04d}", digests=encoder_digests)
+@stage_task("reencode-chunk", 5, run_name="reencode-chunk-{chunk_index:04d}", digests=encoder_digests)
 def reencode_chunk(
     workspace: str,
     plate: FileRef,
@@ -77,7 +79,7 @@ def reencode_chunk(
     )
 
 
-@stage_task("encode-stream", 3, digests=encoder_digests)
+@stage_task("encode-stream", 4, digests=encoder_digests)
 def encode_stream(
     workspace: str,
     plate: FileRef,

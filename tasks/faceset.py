@@ -62,7 +62,7 @@ def embed_reference(
     return reference.embed_reference(picture, settings, runtime.device)
 
 
-@stage_task(layout.TRACKS, 4, run_name="track-faces-{subject}")
+@stage_task(layout.TRACKS, 5, run_name="track-faces-{subject}")
 def track_faces(
     workspace: str,
     frames: list[ManifestRef],
@@ -83,7 +83,7 @@ def draw_contact_sheet(
     return contact_sheet.contact_sheet(Workspace(workspace), name, video, frames, tracks)
 
 
-@stage_task(layout.ALIGNED, 3, run_name="align-landmarks-{chunk_index:04d}")
+@stage_task(layout.ALIGNED, 4, run_name="align-landmarks-{chunk_index:04d}")
 def align_landmarks(
     workspace: str,
     video: FileRef,

@@ -10,7 +10,8 @@ import pytest
 from faceswap_core import errors, schemas
 from faceswap_core.config import BlendSettings, DetectSettings, OutputSettings, TrainSettings
 from faceswap_core.errors import FaceswapError
-from faceswap_core.faces.blend import BLENDERS
+from faceswap_core.faces.blenders import BLENDERS
+from faceswap_core.faces.color_transfer import COLOR_TRANSFERS
 from faceswap_core.faces.detectors import DETECTORS
 from faceswap_core.models import MODELS
 from faceswap_core.stages.export_images import IMAGE_FORMATS
@@ -123,6 +124,10 @@ def literal(settings, field):
 
 def test_blenders_are_those_of_the_setting():
     assert set(BLENDERS) == literal(BlendSettings, "mode")
+
+
+def test_colour_transfers_are_those_of_the_setting():
+    assert set(COLOR_TRANSFERS) == literal(BlendSettings, "color")
 
 
 def test_detectors_are_those_of_the_setting_and_the_truth():

@@ -1,38 +1,18 @@
-"""frame rectangle + RGBA patch -> blended rectangle."""
+"""a patch and where it belongs -> the frame's rectangle that it covers, and the patch laid into that rectangle."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import cv2
 import numpy as np
 
 from faceswap_core.faces.geometry import invert
-from faceswap_core.types import F32, F64, U8
+from faceswap_core.types import F32, F64
 
 _BLUR = 1.5 / 64
 """Standard deviation of the unsharp mask's blur, as a share of the patch's side."""
 
 Rect = tuple[int, int, int, int]
 """x, y, width, height in px."""
-
-
-def soft_alpha(alpha: U8, *, erode: float, feather: float) -> F32:
-    """Alpha (S, S) 0..255 of a patch -> soft alpha 0..1 that is 0 at the patch's border.
-
-    Args:
-        alpha: the patch's own alpha.
-        erode: how far the mask is drawn in, as a share of S.
-        feather: width of the soft edge, as a share of S.
-    """
-    side = alpha.shape[0]
-    inside = np.zeros((side + 2, side + 2), np.uint8)
-    inside[1:-1, 1:-1] = alpha >= 128
-    distance = cv2.distanceTransform(inside, cv2.DIST_L2, 5)[1:-1, 1:-1]
-    width = max(feather * side, 1.0)
-    t = np.clip((distance - 1 - erode * side) / width, 0, 1)
-    ramp: F32 = (t * t * (3 - 2 * t)).astype(np.float32)
-    return ramp
 
 
 def sharpened(patch_rgb: F32, strength: float) -> F32:
@@ -51,15 +31,46 @@ def sharpened(patch_rgb: F32, strength: float) -> F32:
     return np.asarray(np.clip(patch_rgb + strength * (patch_rgb - blurred), 0, 1), np.float32)
 
 
-def patch_rect(matrix: F64, side: int, frame_wh: tuple[int, int]) -> Rect | None:
+def resized(matrix: F64, side: int, *, scale: float, shift_xy: tuple[float, float]) -> F64:
+    """The matrix (2, 3), frame px -> patch px, of a patch that lies larger and elsewhere.
+
+    Args:
+        matrix: where the patch belongs.
+        side: side of the patch in pixels.
+        scale: how much larger it appears, about its centre.
+        shift_xy: how far it moves to the right and down, as a share of the patch's side.
+    """
+    centre = (side - 1) / 2
+    moved = matrix.copy()
+    moved[:, 2] -= centre + side * np.array(shift_xy)
+    moved /= scale
+    moved[:, 2] += centre
+    return moved
+
+
+Box = tuple[int, int, int, int]
+"""First and last column, first and last row."""
+
+
+def covered_box(alpha: F32) -> Box | None:
+    """The part of a patch (S, S) that shows something, with a pixel around; None where nothing does."""
+    columns, rows = (np.flatnonzero(alpha.any(axis=axis)) for axis in (0, 1))
+    if not columns.size:
+        return None
+    return int(columns[0]) - 1, int(columns[-1]) + 1, int(rows[0]) - 1, int(rows[-1]) + 1
+
+
+def patch_rect(matrix: F64, side: int, frame_wh: tuple[int, int], box: Box | None = None) -> Rect | None:
     """Smallest rectangle of the frame that holds a patch; None when it lies outside.
 
     Args:
         matrix: (2, 3) frame px -> patch px.
         side: side of the patch in pixels.
         frame_wh: size of the frame.
+        box: the part of the patch that counts; by default all of it.
     """
-    corners = np.array([[-0.5, -0.5], [side - 0.5, -0.5], [side - 0.5, side - 0.5], [-0.5, side - 0.5]])
+    left, right, top, bottom = (edge + out for edge, out in zip(box or (0, side - 1) * 2, (-0.5, 0.5) * 2, strict=True))
+    corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
     back = invert(matrix)
     points = corners @ back[:, :2].T + back[:, 2]
     low = np.maximum(np.floor(points.min(0)).astype(int), 0)
@@ -69,36 +80,29 @@ def patch_rect(matrix: F64, side: int, frame_wh: tuple[int, int]) -> Rect | None
     return int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1])
 
 
+def placed(patch_rgb: F32, alpha: F32, matrix: F64, rect: Rect) -> tuple[F32, F32]:
+    """Warp a patch into the pixels of a rectangle.
+
+    Args:
+        patch_rgb: (S, S, 3).
+        alpha: (S, S) 0..1.
+        matrix: (2, 3) frame px -> patch px.
+        rect: where the rectangle lies in the frame.
+
+    Returns:
+        (H, W, 3) colours, which repeat the patch's border beyond it, and (H, W) weight 0..1, which is 0 there.
+    """
+    over = _to_rect(patch_rgb, matrix, rect, cv2.INTER_CUBIC)
+    moved = matrix.copy()
+    moved[:, 2] += 1
+    weight = _to_rect(np.pad(alpha, 1), moved, rect, cv2.INTER_LINEAR)
+    return over, np.clip(weight, 0, 1)
+
+
 def _to_rect(image: F32, matrix: F64, rect: Rect, interpolation: int) -> F32:
-    """Warp a patch into the pixels of a rectangle."""
     shifted = matrix.copy()
     shifted[:, 2] += matrix[:, :2] @ np.array(rect[:2], float)
     warped = cv2.warpAffine(
         image, shifted, rect[2:], flags=interpolation | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
     )
     return np.asarray(warped, np.float32)
-
-
-def blend_feather(rect_rgb: F32, patch_rgb: F32, alpha: F32, matrix: F64, rect: Rect) -> F32:
-    """Alpha compositing: patch over rectangle.
-
-    Args:
-        rect_rgb: (H, W, 3) the frame's rectangle, any range.
-        patch_rgb: (S, S, 3) in the same range.
-        alpha: (S, S) 0..1, 0 at the border.
-        matrix: (2, 3) frame px -> patch px.
-        rect: where the rectangle lies in the frame.
-
-    Returns:
-        (H, W, 3); pixels where alpha is 0 keep their exact value.
-    """
-    over = _to_rect(patch_rgb, matrix, rect, cv2.INTER_CUBIC)
-    padded = np.pad(alpha, 1)
-    moved = matrix.copy()
-    moved[:, 2] += 1
-    weight = np.clip(_to_rect(padded, moved, rect, cv2.INTER_LINEAR), 0, 1)[..., None]
-    return np.where(weight > 0, rect_rgb * (1 - weight) + over * weight, rect_rgb)
-
-
-BLENDERS: dict[str, Callable[[F32, F32, F32, F64, Rect], F32]] = {"feather": blend_feather}
-"""Blenders by the name in ``blend.mode``."""

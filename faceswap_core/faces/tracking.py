@@ -259,3 +259,15 @@ def fill(group: Group, *, track_id: int, shot: int, max_gap: int) -> Track:
         interpolated=interpolated,
         embedding=mean_embedding(group),
     )
+
+
+def to_edge(track: Track, shots: I64) -> list[int | None]:
+    """Frames from each frame of a track to the nearest one in which the face enters or leaves within its shot.
+
+    A gap that was not filled is left and entered, too. A track that begins or ends with its shot is cut off there, and
+    the face neither enters nor leaves; None where it does neither anywhere.
+    """
+    seen = {int(frame) for frame in track.frame_index}
+    missed = {n for frame in seen for n in (frame - 1, frame + 1) if n not in seen and 0 <= n < len(shots)}
+    gone = np.array([n for n in missed if shots[n] == track.shot])
+    return [int(np.abs(gone - frame).min()) - 1 if len(gone) else None for frame in sorted(seen)]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
-from faceswap_core.types import F32
+from faceswap_core.types import F32, U8
 
 
 def masked_l1(one: F32, other: F32, mask: F32) -> float:
@@ -37,3 +38,66 @@ def transfer_and_residual(made: F32, plate: F32, truth: F32, mask: F32) -> tuple
     transfer = float((moved * wanted).sum()) / square
     residual = float(np.sqrt(((moved - transfer * wanted) ** 2).sum() / square))
     return transfer, residual
+
+
+def sharpness(rgb: U8, mask: F32) -> float:
+    """Variance of the Laplacian of luma inside a mask.
+
+    Args:
+        rgb: (H, W, 3).
+        mask: (H, W) 0..1, weight of each pixel.
+    """
+    edges = cv2.Laplacian(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32), cv2.CV_32F)
+    total = max(float(mask.sum()), 1e-9)
+    mean = float((edges * mask).sum()) / total
+    return float(((edges - mean) ** 2 * mask).sum()) / total
+
+
+def seam_ratio(made: U8, plate: U8, mask: F32, reach: float = 4.0) -> float:
+    """Steepness across a mask's border in the finished frame, against that of the plate in the same place; 1: no seam.
+
+    Mean length of the CIE L*a*b* gradient along the border's normal, over the ring of pixels nearer than ``reach``.
+
+    Args:
+        made: (H, W, 3) RGB.
+        plate: (H, W, 3) RGB.
+        mask: (H, W) 0..1, the mask by which the patch was laid in.
+        reach: px.
+    """
+    inside = (mask > 0.5).astype(np.uint8)
+    within, beyond = (cv2.distanceTransform(part, cv2.DIST_L2, 5) for part in (inside, 1 - inside))
+    distance = np.asarray(within - beyond, np.float32)
+    ring = np.abs(distance) < reach
+    if not ring.any() or not inside.any():
+        return 1.0
+    normal = np.stack(_slopes(distance), axis=-1)
+    normal /= np.linalg.norm(normal, axis=-1, keepdims=True) + 1e-6
+    steep = [float(_across(image, normal)[ring].mean()) for image in (made, plate)]
+    return steep[0] / max(steep[1], 1e-6)
+
+
+def _across(rgb: U8, normal: F32) -> F32:
+    lab = cv2.cvtColor(rgb.astype(np.float32) / np.float32(255), cv2.COLOR_RGB2LAB)
+    dx, dy = _slopes(np.asarray(cv2.GaussianBlur(lab, (0, 0), 1.0), np.float32))
+    along = dx * normal[..., :1] + dy * normal[..., 1:]
+    return np.asarray(np.sqrt((along**2).sum(-1)), np.float32)
+
+
+def _slopes(image: F32) -> tuple[F32, F32]:
+    dx, dy = (cv2.Sobel(image, cv2.CV_32F, *order, scale=1 / 8) for order in ((1, 0), (0, 1)))
+    return np.asarray(dx, np.float32), np.asarray(dy, np.float32)
+
+
+def background_leak(made: U8, plate: U8, mask: F32, margin: int = 3) -> int:
+    """Largest difference of a sample to the plate outside the mask, which is widened by ``margin`` px first.
+
+    Args:
+        made: (H, W, 3).
+        plate: (H, W, 3).
+        mask: (H, W) 0..1; anything above 0 is inside.
+        margin: px; chroma is stored for blocks of pixels.
+    """
+    around = np.ones((2 * margin + 1, 2 * margin + 1), np.uint8)
+    outside = cv2.dilate((mask > 0).astype(np.uint8), around) == 0
+    difference = np.abs(made.astype(np.int16) - plate)[outside]
+    return int(difference.max()) if difference.size else 0

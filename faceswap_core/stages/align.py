@@ -83,7 +83,7 @@ def _cut_out(image: U8, face: Row, settings: AlignSettings) -> Row:
     matrix = compose(to_chip, invert(similarity_matrix(_similarity(face, settings))))
     chip = warp_chip(image, matrix, settings.size)
     in_chip = apply(matrix, points)
-    kept = ("frame_index", "face_index", "track_id", "subject", "shot", "interpolated", "score")
+    kept = ("frame_index", "face_index", "track_id", "subject", "shot", "interpolated", "to_edge", "score")
     low, high = np.array(face["box_xyxy"]).reshape(2, 2)
     return (
         {name: face[name] for name in kept}

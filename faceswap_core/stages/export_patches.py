@@ -65,7 +65,8 @@ def _published(
             rgba = np.dstack([as_codes16(patch.colors), as_codes16(patch.alpha)])
             images = {"patch": rgba, "mask": patch.mask.astype(np.uint16) * np.uint16(257)}
             files = [_file(workspace, chunk_index, row, role, image) for role, image in images.items()]
-            faces.append({k: row[k] for k in ("face_index", "track_id", "shot", "matrix")} | {"files": files})
+            placed = {"matrix": patch.matrix.ravel().tolist(), "files": files}
+            faces.append({k: row[k] for k in ("face_index", "track_id", "shot")} | placed)
         return bool(faces)
 
     state, reason = ending(publish_all, bool(rows), frame["corrupt"], ("no_face", "no face of the subject"))

@@ -1,33 +1,40 @@
-"""swapped patches of one chunk and its neighbours -> patches steadied in time."""
+"""swapped patches of one chunk and its neighbours -> patches steadied in time, with the colours to fit them by."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TypeAlias
 
+import cv2
 import numpy as np
 
 from faceswap_core import layout, manifest
-from faceswap_core.config import SmoothSettings
-from faceswap_core.faces.smoothing import smooth_patch
+from faceswap_core.config import AlignSettings, SmoothSettings
+from faceswap_core.faces.color_transfer import ColorStats, averaged, measure_colors
+from faceswap_core.faces.geometry import chip_to_view, invert
+from faceswap_core.faces.motion import flow_between
+from faceswap_core.faces.smoothing import Moment, Steadiness, steady_patch, time_weights
 from faceswap_core.manifest import Row
-from faceswap_core.schemas import SMOOTHED, SWAPPED
+from faceswap_core.schemas import MASKS, SMOOTHED, SWAPPED
 from faceswap_core.stages.images import pack, unpack
 from faceswap_core.storage import Workspace
 from faceswap_core.threads import cap_threads
-from faceswap_core.types import U8, ManifestRef
+from faceswap_core.types import F64, U8, ManifestRef
 
-_Entry: TypeAlias = tuple[Row, U8]
-"""A row of SWAPPED and its patch (S, S, 4)."""
+_Key: TypeAlias = tuple[int, int]
+"""frame_index and face_index."""
 
 
 def smooth_frames(
     workspace: Workspace,
     chunk_index: int,
     swapped: ManifestRef,
+    masks: ManifestRef | None,
     before: Sequence[ManifestRef],
     after: Sequence[ManifestRef],
+    align: AlignSettings,
     settings: SmoothSettings,
 ) -> ManifestRef:
     """Steady the patches of one chunk.
@@ -36,15 +43,25 @@ def smooth_frames(
         workspace: where manifests are.
         chunk_index: number of the chunk.
         swapped: SWAPPED of the chunk.
+        masks: MASKS of the chunk, to be pasted under; None: the network's alpha alone is known.
         before: SWAPPED of chunks before it, in order, that reach ``settings.radius`` frames back.
         after: SWAPPED of chunks after it, in order, that reach as far ahead.
-        settings: strength, reach and tolerance of the filter.
+        align: how the chips, and with them the masks, were cut.
+        settings: strength, reach and tolerance of the filter, length of a fade.
     """
     cap_threads(1)
     own = {(r["frame_index"], r["face_index"]) for r in _stream(workspace, [swapped], ["frame_index", "face_index"])}
+    covers = _masks(workspace, masks)
     all_rows = _stream(workspace, [*before, swapped, *after], None)
-    rows = (row for row in _smoothed(all_rows, settings) if (row["frame_index"], row["face_index"]) in own)
-    return manifest.publish(workspace, layout.SMOOTHED, layout.chunk_name("smoothed", chunk_index), SMOOTHED, rows)
+
+    def rows() -> Iterator[Row]:
+        for face, window in _windows(all_rows, settings.radius if settings.strength else 0):
+            key = (face.row["frame_index"], face.row["face_index"])
+            if key in own:
+                mask = _cover(covers.get(key), align.coverage, face.patch.shape[0])
+                yield _finished(face, window, settings) | {"mask": mask}
+
+    return manifest.publish(workspace, layout.SMOOTHED, layout.chunk_name("smoothed", chunk_index), SMOOTHED, rows())
 
 
 def _stream(workspace: Workspace, refs: Sequence[ManifestRef], columns: list[str] | None) -> Iterator[Row]:
@@ -52,44 +69,127 @@ def _stream(workspace: Workspace, refs: Sequence[ManifestRef], columns: list[str
         yield from manifest.stream(workspace, ref, SWAPPED, columns)
 
 
-def _smoothed(rows: Iterator[Row], settings: SmoothSettings) -> Iterator[Row]:
-    """Rows with steadied patches, in order."""
-    for row, window in _windows(rows, settings.radius):
-        yield row | {"patch": pack(_steady(row, window, settings))}
+@dataclass
+class _Face:
+    """A row of SWAPPED with its images and colours."""
+
+    row: Row
+    patch: U8
+    view: U8
+    moment: Moment
+    patch_colors: ColorStats | None
+    view_colors: ColorStats | None
+
+    @classmethod
+    def of(cls, row: Row) -> _Face:
+        patch, view = unpack(row["patch"]), unpack(row["view"])
+        colors = [measure_colors(image, patch[..., 3]) for image in (patch[..., :3], view)]
+        return cls(row, patch, view, Moment(patch.astype(np.float32), view.astype(np.float32)), *colors)
+
+    def follows(self, other: _Face) -> bool:
+        """Whether this is the other face one frame later."""
+        same = all(self.row[k] == other.row[k] for k in ("track_id", "shot"))
+        return same and self.row["frame_index"] == other.row["frame_index"] + 1
+
+    @property
+    def centre(self) -> F64:
+        """(2,) of the patch, frame px."""
+        middle = (self.patch.shape[0] - 1) / 2
+        to_frame = invert(np.array(self.row["matrix"]).reshape(2, 3))
+        return np.asarray(to_frame @ np.array([middle, middle, 1.0]), np.float64)
 
 
-def _windows(rows: Iterator[Row], radius: int) -> Iterator[tuple[Row, list[_Entry]]]:
-    """Each row with all rows at most ``radius`` frames away; no more than that is held in memory."""
-    held: list[_Entry] = []
-    waiting = 0  # index in ``held`` of the next row to give out
+def _windows(rows: Iterator[Row], radius: int) -> Iterator[tuple[_Face, list[_Face]]]:
+    """Each face with all that are at most ``radius`` frames away; no more is held in memory."""
+    held: list[_Face] = []
+    waiting = 0  # index in ``held`` of the next face to give out
     for row in chain(rows, [None]):
         now = row["frame_index"] if row is not None else None
-        while waiting < len(held) and (now is None or held[waiting][0]["frame_index"] + radius < now):
-            centre = held[waiting][0]
-            yield centre, [e for e in held if abs(e[0]["frame_index"] - centre["frame_index"]) <= radius]
+        while waiting < len(held) and (now is None or held[waiting].row["frame_index"] + radius < now):
+            centre = held[waiting]
+            at = centre.row["frame_index"]
+            yield centre, [face for face in held if abs(face.row["frame_index"] - at) <= radius]
             waiting += 1
-        oldest = held[waiting][0]["frame_index"] if waiting < len(held) else now
-        while waiting and oldest is not None and held[0][0]["frame_index"] + radius < oldest:
+        oldest = held[waiting].row["frame_index"] if waiting < len(held) else now
+        while waiting and oldest is not None and held[0].row["frame_index"] + radius < oldest:
             held.pop(0)
             waiting -= 1
         if row is not None:
-            held.append((row, unpack(row["patch"])))
+            face = _Face.of(row)
+            if radius:
+                _link(held, face)
+            held.append(face)
 
 
-def _steady(row: Row, window: list[_Entry], settings: SmoothSettings) -> U8:
-    """The patch of one face, averaged with the unbroken run of its track and shot in the window."""
-    same = {
-        other["frame_index"]: patch
-        for other, patch in window
-        if (other["track_id"], other["shot"]) == (row["track_id"], row["shot"])
+def _link(held: Sequence[_Face], face: _Face) -> None:
+    """Find the motion from a face's frame before to it, if that is held."""
+    for other in held:
+        if face.follows(other):
+            ahead, back = flow_between(other.view, face.view), flow_between(face.view, other.view)
+            other.moment = replace(other.moment, ahead=ahead, back=back)
+
+
+def _run(face: _Face, window: Sequence[_Face]) -> tuple[list[_Face], int]:
+    """The unbroken run of a face's track and shot in the window, and where the face stands in it."""
+    run = [face]
+    for other in sorted(window, key=lambda one: one.row["frame_index"]):
+        if other.follows(run[-1]):
+            run.append(other)
+    after = len(run)
+    for other in sorted(window, key=lambda one: -one.row["frame_index"]):
+        if run[0].follows(other):
+            run.insert(0, other)
+    return run, len(run) - after
+
+
+def _finished(face: _Face, window: Sequence[_Face], settings: SmoothSettings) -> Row:
+    run, at = _run(face, window)
+    steadiness = Steadiness(settings.strength, settings.detail, settings.radius, settings.tolerance)
+    idle = not settings.strength or not settings.radius
+    patch = face.row["patch"] if idle else pack(steady_patch([one.moment for one in run], at, steadiness))
+    near = run[max(at - 1, 0) : at + 2]
+    motion = (near[-1].centre - near[0].centre) / max(len(near) - 1, 1)
+    return face.row | {
+        "patch": patch,
+        "opacity": _opacity(face.row["to_edge"], settings),
+        "motion": motion.tolist(),
+        "patch_colors": _colors([one.patch_colors for one in run], at, settings),
+        "view_colors": _colors([one.view_colors for one in run], at, settings),
     }
-    now = row["frame_index"]
-    first = last = now
-    while first - 1 in same:
-        first -= 1
-    while last + 1 in same:
-        last += 1
-    patches = np.stack([same[i] for i in range(first, last + 1)])
-    return smooth_patch(
-        patches, now - first, radius=settings.radius, strength=settings.strength, tolerance=settings.tolerance
-    )
+
+
+def _opacity(to_edge: int | None, settings: SmoothSettings) -> float:
+    """How much of a face is shown that enters or leaves so many frames away."""
+    if to_edge is None or not settings.strength:
+        return 1.0
+    return min(1.0, (to_edge + 1) / (settings.fade + 1))
+
+
+def _colors(run: Sequence[ColorStats | None], at: int, settings: SmoothSettings) -> list[float] | None:
+    """Colours of a face averaged over its run; None where it has none of its own."""
+    centre = run[at]
+    if centre is None:
+        return None
+    if not settings.strength or not settings.radius:
+        return centre.flat()
+    weights = time_weights(settings.radius)
+    known = {i - at: one for i, one in enumerate(run) if one is not None and abs(i - at) <= settings.radius}
+    factors = [1.0 if i == 0 else settings.strength * float(weights[i + settings.radius]) for i in known]
+    return averaged(list(known.values()), factors).flat()
+
+
+def _masks(workspace: Workspace, masks: ManifestRef | None) -> dict[_Key, Row]:
+    """Value of the mask's column by frame and face."""
+    if masks is None:
+        return {}
+    rows = manifest.stream(workspace, masks, MASKS, ["frame_index", "face_index", "mask"])
+    return {(row["frame_index"], row["face_index"]): row["mask"] for row in rows}
+
+
+def _cover(packed: Row | None, coverage: float, side: int) -> Row | None:
+    """A chip's mask in the pixels of its patch."""
+    if packed is None:
+        return None
+    mask = unpack(packed)
+    matrix = chip_to_view(mask.shape[0], coverage, side)
+    return pack(np.asarray(cv2.warpAffine(mask, matrix, (side, side), flags=cv2.INTER_LINEAR), np.uint8))

@@ -9,6 +9,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 
 from faceswap_core import manifest
+from faceswap_core.config import BlendSettings
 from faceswap_core.manifest import Row
 from faceswap_core.schemas import CHUNKS, EXPORTED, schema_name
 from faceswap_core.stages import assemble
@@ -20,6 +21,9 @@ from faceswap_core.video.colour import to_rgb
 from faceswap_core.video.deep import from_codes16
 from faceswap_core.video.exr import read_exr
 from faceswap_core.video.reader import decode_linear
+
+_AS_HANDED_OVER = BlendSettings(mode="feather", grain=0, soften=0)
+"""A patch for a compositor has its edge and colours already: it is laid over by its alpha and nothing else."""
 
 
 def frame_states(workspace: Workspace, made: Sequence[ManifestRef]) -> list[dict[str, str | int]]:
@@ -56,7 +60,7 @@ def finished_picture(
             if "image" in files:
                 return _picture(files["image"], exr=row["files"][0]["file"].endswith(".exr"))
             if files:
-                lay(plate, _patch(row, files), "feather")
+                lay(plate, _patch(row, files), _AS_HANDED_OVER)
     return to_rgb(plate)
 
 

@@ -62,7 +62,8 @@ def swap_frames(
     return manifest.publish(workspace, layout.SWAPPED, layout.chunk_name("swapped", chunk_index), SWAPPED, rows())
 
 
-_COLUMNS = ["frame_index", "face_index", "track_id", "shot", "matrix", "chip"]
+_KEPT = ("frame_index", "face_index", "track_id", "shot", "to_edge")
+_COLUMNS = [*_KEPT, "matrix", "chip"]
 
 
 def _swap_group(
@@ -77,9 +78,11 @@ def _swap_group(
     patches = np.concatenate([colors, drawn[..., 3:]], axis=-1)
     patches = np.clip(np.round(patches), 0, 255).astype(np.uint8)
     to_view = chip_to_view(chips.shape[1], align.coverage, swapper.resolution)
-    for row, patch in zip(group, patches, strict=True):
+    seen = np.clip(np.round(views), 0, 255).astype(np.uint8)
+    for row, patch, view in zip(group, patches, seen, strict=True):
         matrix = compose(to_view, np.array(row["matrix"]).reshape(2, 3))
-        yield {k: row[k] for k in ("frame_index", "face_index", "track_id", "shot")} | {
+        yield {k: row[k] for k in _KEPT} | {
             "patch": pack(patch),
+            "view": pack(view),
             "matrix": matrix.ravel().tolist(),
         }

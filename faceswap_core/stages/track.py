@@ -13,7 +13,17 @@ from faceswap_core.config_track import Choice, TrackSettings
 from faceswap_core.errors import ManifestError
 from faceswap_core.faces.choosing import choose
 from faceswap_core.faces.steadying import Steadied, steady
-from faceswap_core.faces.tracking import Detection, Group, Likeness, Track, fill, link, rejoin, shots_from_scores
+from faceswap_core.faces.tracking import (
+    Detection,
+    Group,
+    Likeness,
+    Track,
+    fill,
+    link,
+    rejoin,
+    shots_from_scores,
+    to_edge,
+)
 from faceswap_core.manifest import Row
 from faceswap_core.schemas import DETECTIONS, FRAMES, TRACKS
 from faceswap_core.stages.track_mesh import Meshes, fits_of, meshes_of, similarities_by_mesh, with_mesh
@@ -51,7 +61,7 @@ def track_faces(
     shots = shots_from_scores(cut_scores(workspace, frames), settings.cut_threshold)
     tracks = follow(_stream(workspace, detections), shots, settings)
     chosen = choose(tracks, shots, choice or Choice(), settings.min_cosine)
-    rows = _rows_by_frame(tracks, chosen.ids, subject, settings, fits_of(workspace, detections))
+    rows = _rows_by_frame(tracks, chosen.ids, subject, settings, shots, fits_of(workspace, detections))
     refs = []
     for chunk_index, ref in enumerate(frames):
         numbers = manifest.load(workspace, ref, FRAMES, ["frame_index"]).column("frame_index").to_pylist()
@@ -137,15 +147,17 @@ _COLUMNS = ["frame_index", "face_index", "box_xyxy", "score", "points5", "embedd
 
 
 def _rows_by_frame(
-    tracks: Sequence[Track], chosen: frozenset[int], subject: str, settings: TrackSettings, fits: Meshes
+    tracks: Sequence[Track], chosen: frozenset[int], subject: str, settings: TrackSettings, shots: I64, fits: Meshes
 ) -> dict[int, list[Row]]:
     rows: dict[int, list[Row]] = defaultdict(list)
     for track in tracks:
         steadied = steady(track, points_radius=settings.smooth_radius, similarity_radius=settings.similarity_radius)
         by_mesh = similarities_by_mesh(track, steadied, fits, settings.similarity_radius)
+        edges = to_edge(track, shots)
         for i, frame in enumerate(track.frame_index):
             row = _row(track, steadied, i, subject if track.track_id in chosen else None)
-            rows[int(frame)].append(row | {"similarity_dense": None if by_mesh is None else by_mesh[i].tolist()})
+            row |= {"to_edge": edges[i], "similarity_dense": None if by_mesh is None else by_mesh[i].tolist()}
+            rows[int(frame)].append(row)
     return rows
 
 

@@ -62,23 +62,24 @@ def edit_rect(
     samples = _crop(layout, ax, ay, bx, by)
     to_yuv, offset = rgb_to_codes(frame, layout.bits)
     yuv = _read(samples, layout)
-    rgb = np.clip(_product(yuv - offset, np.linalg.inv(to_yuv).astype(np.float32)), 0.0, 1.0)
+    to_rgb = np.linalg.inv(to_yuv)
+    rgb = _product(yuv, to_rgb, -to_rgb @ offset)
+    np.clip(rgb, 0.0, 1.0, out=rgb)
     inner = (slice(y0 - ay, y1 - ay), slice(x0 - ax, x1 - ax))
     changed = np.zeros(rgb.shape[:2], bool)
     changed[inner], new = _apply(edit, rgb[inner], as_float)
     rows, columns = _bounds(changed, layout.block_wh)
-    edited = rgb.copy()
-    edited[inner] = new
-    target = np.where(
-        changed[rows, columns, None], _product(edited[rows, columns], to_yuv) + offset, yuv[rows, columns]
-    )
+    rgb[inner] = new
+    target = np.where(changed[rows, columns, None], _product(rgb[rows, columns], to_yuv, offset), yuv[rows, columns])
     _write(samples, target, changed[rows, columns], layout, rows.start, columns.start)
     return frame
 
 
-def _product(pixels: _Floats, matrix: _Floats) -> _Floats:
-    """(h, w, 3) pixels, each as a column, times a (3, 3) matrix; by OpenCV, as BLAS would start threads for it."""
-    return np.asarray(cv2.transform(pixels, matrix), np.float32)
+def _product(pixels: _Floats, matrix: npt.NDArray[Any], offset: npt.NDArray[Any]) -> _Floats:
+    """``matrix @ pixel + offset`` for (h, w, 3) pixels; by OpenCV, as BLAS would start threads for it."""
+    if not pixels.size:
+        return pixels
+    return np.asarray(cv2.transform(pixels, np.column_stack([matrix, offset]).astype(np.float32)), np.float32)
 
 
 def _clip(rect_xywh: tuple[int, int, int, int], frame: VideoFrame) -> tuple[int, int, int, int]:
@@ -89,13 +90,13 @@ def _clip(rect_xywh: tuple[int, int, int, int], frame: VideoFrame) -> tuple[int,
 def _apply(edit: Callable[[Rgb], Rgb], rgb: _Floats, as_float: bool) -> tuple[npt.NDArray[np.bool_], _Floats]:
     """Where the edit changed a pixel, and the edited pixels in [0, 1]."""
     given: Rgb = rgb if as_float else np.rint(rgb * 255.0).astype(np.uint8)
-    got = np.asarray(edit(given.copy()))
+    got = np.asarray(edit(given))
     if got.shape != given.shape:
         raise ValueError(f"edit returned shape {got.shape} for {given.shape}; return the same shape")
     differs = got != given
     changed = differs[..., 0] | differs[..., 1] | differs[..., 2]
-    scale = 1.0 if as_float else 1.0 / 255.0
-    return changed, np.clip(got.astype(np.float32) * np.float32(scale), 0.0, 1.0)
+    new = got.astype(np.float32, copy=False) if as_float else got * np.float32(1 / 255)
+    return changed, np.clip(new, 0.0, 1.0)
 
 
 def editable(frame: VideoFrame) -> Samples:
@@ -163,16 +164,15 @@ def _block_mean(values: _Floats, bw: int, bh: int) -> _Floats:
     if (bw, bh) == (1, 1) or not values.size:
         return values
     padded = _pad(values, bw, bh)
-    h, w = padded.shape
-    return np.asarray(padded.reshape(h // bh, bh, w // bw, bw).mean(axis=(1, 3)), np.float32)
+    parts = [padded[i::bh, j::bw] for i in range(bh) for j in range(bw)]
+    return np.asarray(sum(parts) / np.float32(len(parts)), np.float32)
 
 
 def _block_any(mask: npt.NDArray[np.bool_], bw: int, bh: int) -> npt.NDArray[np.bool_]:
     if (bw, bh) == (1, 1) or not mask.size:
         return mask
     padded = _pad(mask, bw, bh)
-    h, w = padded.shape
-    return np.asarray(padded.reshape(h // bh, bh, w // bw, bw).any(axis=(1, 3)))
+    return np.asarray(np.logical_or.reduce([padded[i::bh, j::bw] for i in range(bh) for j in range(bw)]), np.bool_)
 
 
 def _pad(values: npt.NDArray[Any], bw: int, bh: int) -> npt.NDArray[Any]:

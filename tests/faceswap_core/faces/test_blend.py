@@ -1,66 +1,11 @@
-import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from patches import SIDE, frame_to_patch
 
-from faceswap_core.faces.blend import BLENDERS, patch_rect, sharpened, soft_alpha
-from faceswap_core.faces.geometry import apply, invert, similarity_matrix
-
-SIDE = 48
-
-
-def disc(side=SIDE, radius=0.4):
-    y, x = np.mgrid[:side, :side] - (side - 1) / 2
-    return np.where(np.hypot(x, y) < radius * side, 255, 0).astype(np.uint8)
-
-
-def smooth_frame(height=160, width=200, seed=0):
-    noise = np.random.default_rng(seed).random((height, width, 3)).astype(np.float32)
-    return np.clip(cv2.GaussianBlur(noise, (0, 0), 5) * 4 - 1.5, 0, 1)
-
-
-def frame_to_patch(x=60.0, y=50.0, size=80.0, degrees=10.0, side=SIDE):
-    """Matrix frame px -> patch px of a turned square of ``size`` px about (x, y)."""
-    turn = np.radians(degrees)
-    scale = size / side
-    a, b = scale * np.cos(turn), scale * np.sin(turn)
-    middle = (side - 1) / 2
-    return invert(similarity_matrix([a, b, x - a * middle + b * middle, y - b * middle - a * middle]))
-
-
-class TestSoftAlpha:
-    @pytest.mark.parametrize("feather", [0, 0.05, 0.3])
-    @pytest.mark.parametrize("erode", [0, 0.1])
-    @pytest.mark.parametrize("alpha", [disc(), np.full((SIDE, SIDE), 255, np.uint8), disc(radius=0.8)])
-    def test_border_of_the_patch_is_barely_touched_and_inside_is_full(self, alpha, erode, feather):
-        soft = soft_alpha(alpha, erode=erode, feather=feather)
-        assert soft.shape == alpha.shape
-        assert soft.dtype == np.float32
-        assert (soft[alpha < 128] == 0).all()
-        assert soft.min() >= 0
-        assert soft.max() <= 1
-        if erode + feather < 0.35:
-            assert soft[SIDE // 2, SIDE // 2] == 1
-
-    def test_border_is_zero_where_the_mask_is_drawn_in(self):
-        soft = soft_alpha(np.full((SIDE, SIDE), 255, np.uint8), erode=0.05, feather=0.1)
-        assert np.concatenate([soft[0], soft[-1], soft[:, 0], soft[:, -1]]).max() == 0
-
-    def test_edge_falls_steadily_over_the_feather(self):
-        soft = soft_alpha(np.full((SIDE, SIDE), 255, np.uint8), erode=0.1, feather=0.25)
-        ramp = soft[SIDE // 2, : SIDE // 2]
-        assert (np.diff(ramp) >= -1e-6).all()
-        inner = np.flatnonzero((ramp > 0) & (ramp < 1))
-        assert inner[0] == pytest.approx(0.1 * SIDE, abs=1.5)
-        assert inner[-1] == pytest.approx(0.35 * SIDE, abs=2)
-
-    def test_more_erosion_and_more_feather_leave_less(self):
-        sums = [soft_alpha(disc(), erode=e, feather=f).sum() for e, f in ((0, 0), (0, 0.1), (0.05, 0.1), (0.1, 0.2))]
-        assert sums == sorted(sums, reverse=True)
-
-    def test_empty_mask_stays_empty(self):
-        assert soft_alpha(np.zeros((SIDE, SIDE), np.uint8), erode=0, feather=0.1).max() == 0
+from faceswap_core.faces.blend import patch_rect, resized, sharpened
+from faceswap_core.faces.geometry import apply, invert
 
 
 class TestPatchRect:
@@ -95,58 +40,25 @@ class TestPatchRect:
         assert patch_rect(frame_to_patch(*place, 60), SIDE, (200, 150)) is None
 
 
-@pytest.mark.parametrize("mode", BLENDERS)
-class TestEveryBlender:
-    def blended(self, mode, frame, patch, alpha, matrix):
-        height, width = frame.shape[:2]
-        rect = patch_rect(matrix, patch.shape[0], (width, height))
-        x, y, w, h = rect
-        out = frame.copy()
-        out[y : y + h, x : x + w] = BLENDERS[mode](frame[y : y + h, x : x + w], patch, alpha, matrix, rect)
-        return out
+class TestResized:
+    def test_unchanged_settings_leave_the_place(self):
+        np.testing.assert_allclose(resized(frame_to_patch(), SIDE, scale=1, shift_xy=(0, 0)), frame_to_patch())
 
-    def test_patch_cut_by_the_same_matrix_gives_the_frame_back(self, mode):
-        frame, matrix = smooth_frame(), frame_to_patch(90, 80, 60, 12)
-        patch = cv2.warpAffine(frame, matrix, (SIDE, SIDE), flags=cv2.INTER_CUBIC)
-        alpha = soft_alpha(disc(), erode=0, feather=0.1)
-        assert np.abs(self.blended(mode, frame, patch, alpha, matrix) - frame).max() < 0.02
+    def test_centre_stays_and_everything_else_moves_out_by_the_scale(self):
+        matrix, middle = frame_to_patch(), (SIDE - 1) / 2
+        larger = resized(matrix, SIDE, scale=1.5, shift_xy=(0, 0))
+        places = np.array([[middle, middle], [middle + 10, middle], [middle, middle - 4]])
+        before, after = (apply(invert(m), places) for m in (matrix, larger))
+        np.testing.assert_allclose(after[0], before[0])
+        np.testing.assert_allclose(after - after[0], 1.5 * (before - before[0]))
 
-    @pytest.mark.parametrize("place", [(90, 80), (3, 80), (90, 158), (199, 2)])
-    def test_patch_lands_where_its_matrix_says_at_the_frames_edge_too(self, mode, place):
-        frame, matrix = np.zeros((160, 200, 3), np.float32), frame_to_patch(*place, 60, 25)
-        patch = np.ones((SIDE, SIDE, 3), np.float32)
-        out = self.blended(mode, frame, patch, soft_alpha(disc(), erode=0, feather=0), matrix)[..., 0]
-        y, x = np.mgrid[:160, :200]
-        distance = np.hypot(x - place[0], y - place[1])
-        assert (out[distance < 0.4 * 60 - 3] > 0.99).all()
-        assert (out[distance > 0.4 * 60 + 2] == 0).all()
-
-    def test_pixels_without_alpha_keep_their_exact_value(self, mode):
-        frame = np.random.default_rng(0).random((160, 200, 3)).astype(np.float32)
-        matrix = frame_to_patch(90, 80, 60, 12)
-        black, nowhere = np.zeros((SIDE, SIDE, 3), np.float32), np.zeros((SIDE, SIDE), np.float32)
-        out = self.blended(mode, frame, black, nowhere, matrix)
-        assert out.tobytes() == frame.tobytes()
-        alpha = soft_alpha(disc(radius=0.3), erode=0, feather=0.1)
-        out = self.blended(mode, frame, black, alpha, matrix)
-        y, x = np.mgrid[:160, :200]
-        far = np.hypot(x - 90, y - 80) > 0.3 * 60 + 2
-        assert out[far].tobytes() == frame[far].tobytes()
-        assert np.abs(out - frame).max() > 0.3
-
-    def test_full_alpha_shows_the_patch_alone(self, mode):
-        frame, matrix = smooth_frame(), frame_to_patch(90, 80, 60, 0)
-        patch = np.full((SIDE, SIDE, 3), 0.25, np.float32)
-        out = self.blended(mode, frame, patch, soft_alpha(disc(), erode=0, feather=0), matrix)
-        np.testing.assert_allclose(out[70:90, 80:100], 0.25, atol=1e-4)
-
-    def test_arguments_are_left_as_they_were(self, mode):
-        frame, matrix = smooth_frame(), frame_to_patch()
-        alpha, patch = soft_alpha(disc(), erode=0, feather=0.1), np.ones((SIDE, SIDE, 3), np.float32)
-        before = [a.copy() for a in (frame, patch, alpha, matrix)]
-        self.blended(mode, frame, patch, alpha, matrix)
-        for was, now in zip(before, (frame, patch, alpha, matrix), strict=True):
-            np.testing.assert_array_equal(was, now)
+    @pytest.mark.parametrize("shift_xy", [(0.1, 0), (0, -0.2)])
+    def test_shift_is_a_share_of_the_patch(self, shift_xy):
+        matrix = frame_to_patch(size=96, degrees=0)
+        moved = resized(matrix, SIDE, scale=1, shift_xy=shift_xy)
+        centre = np.array([[(SIDE - 1) / 2] * 2])
+        step = apply(invert(moved), centre) - apply(invert(matrix), centre)
+        np.testing.assert_allclose(step[0], 96 * np.array(shift_xy), atol=1e-9)
 
 
 def test_sharpening_makes_edges_steeper_and_leaves_flat_parts():

@@ -14,6 +14,7 @@ from faceswap_core.faces.tracking import (
     predict,
     rejoin,
     shots_from_scores,
+    to_edge,
 )
 
 
@@ -269,3 +270,29 @@ class TestFill:
         assert track.frame_index.tolist() == [0, 1, 2, 3, 4, 9]
         assert track.interpolated.tolist() == [False, True, True, True, False, False]
         assert filled([face(0), face(2)], max_gap=0).frame_index.tolist() == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "wanted"),
+    [
+        (0, 9, [None] * 10),  # the whole shot
+        (3, 9, [0, 1, 2, 3, 4, 5, 6]),  # enters
+        (0, 4, [4, 3, 2, 1, 0]),  # leaves
+        (2, 6, [0, 1, 2, 1, 0]),
+        (5, 5, [0]),
+    ],
+)
+@pytest.mark.parametrize("before", [0, 4])
+def test_a_face_enters_and_leaves_within_its_shot_only(first, last, wanted, before):
+    """A shot of ten frames, alone or between two others."""
+    shots = np.array([0] * before + [1] * 10 + [2] * before)
+    frames = range(before + first, before + last + 1)
+    track = fill([face(frame) for frame in frames], track_id=0, shot=1, max_gap=2)
+    assert to_edge(track, shots) == wanted
+
+
+def test_a_gap_that_was_not_filled_is_left_and_entered():
+    frames = [0, 1, 2, 7, 8, 9]
+    track = fill([face(frame) for frame in frames], track_id=0, shot=0, max_gap=2)
+    assert track.frame_index.tolist() == frames
+    assert to_edge(track, one_shot(10)) == [2, 1, 0, 0, 1, 2]

@@ -105,7 +105,9 @@ class Chain:
 
     def smooth(self, swapped: list[ManifestRef], settings: SmoothSettings = SMOOTH) -> list[ManifestRef]:
         return [
-            smooth_frames(self.workspace, i, ref, swapped[max(i - 1, 0) : i], swapped[i + 1 : i + 2], settings)
+            smooth_frames(
+                self.workspace, i, ref, None, swapped[max(i - 1, 0) : i], swapped[i + 1 : i + 2], self.align, settings
+            )
             for i, ref in enumerate(swapped)
         ]
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from faceswap_core import manifest
-from faceswap_core.config import BlendSettings, EncodeSettings, SmoothSettings, TrackSettings
+from faceswap_core.config import AlignSettings, BlendSettings, EncodeSettings, SmoothSettings, TrackSettings
 from faceswap_core.errors import ManifestError, MediaError, NoFaceError
 from faceswap_core.faces.blend import patch_rect
 from faceswap_core.schemas import ALIGNED, CHUNKS, DETECTIONS, FRAMES, REPORT, SMOOTHED, SWAPPED, TRACKS
@@ -21,6 +21,7 @@ from faceswap_core.stages.track import track_faces
 from faceswap_core.stages.verify import verify_video, video_report
 from faceswap_core.storage import Workspace, file_ref
 
+ALIGN = AlignSettings(size=64)
 LOSSLESS = EncodeSettings(crf=0, preset="draft", options={"preset": "ultrafast"})
 
 
@@ -157,7 +158,7 @@ class TestChunkBorders:
 
     def test_filter_without_its_neighbours_would_show_the_border(self, chain, swapped, smoothed):
         settings = SmoothSettings(strength=0.8, radius=2)
-        alone = [smooth_frames(chain.workspace, i, ref, [], [], settings) for i, ref in enumerate(swapped)]
+        alone = [smooth_frames(chain.workspace, i, ref, None, [], [], ALIGN, settings) for i, ref in enumerate(swapped)]
         assert rows_of(chain, alone, SMOOTHED) != rows_of(chain, smoothed, SMOOTHED)
 
 

@@ -24,6 +24,7 @@ from faceswap_core.stages.encode import reencode_chunk
 from faceswap_core.stages.export_images import export_images
 from faceswap_core.stages.export_patches import export_patches
 from faceswap_core.stages.images import pack
+from faceswap_core.stages.paste import ready_patch
 from faceswap_core.stages.states import finished_picture, frame_states
 from faceswap_core.stages.verify import video_report
 from faceswap_core.stages.verify_folder import verify_folder
@@ -73,6 +74,7 @@ def random_patches(workspace, frames):
             linear = 1.3 * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
             matrix = np.hstack([linear, (31.5 - linear @ centre)[:, None]])
             face = {"frame_index": frame_index, "face_index": face_index, "track_id": face_index, "shot": 0}
+            face |= {"opacity": 1.0, "motion": [0.0, 0.0]}
             rows.append(face | {"patch": pack(np.dstack([noise, alpha])), "matrix": matrix.ravel().tolist()})
     return manifest.publish(workspace, "random", f"smoothed-{frames['first']}", SMOOTHED, rows)
 
@@ -162,7 +164,7 @@ def test_patches_laid_over_the_plate_give_our_video(made, pix_fmt):
     changed = 0
     for theirs, frame, plate in zip(composite(job.patch_folder, plates), ours, plates, strict=True):
         assert np.abs(theirs - frame).max() < 2 * rounding * code, "where two patches overlap, both are rounded"
-        assert np.quantile(np.abs(theirs - frame), 0.999) < rounding * code
+        assert np.quantile(np.abs(theirs - frame), 0.998) < rounding * code
         changed += (np.abs(frame - plate / 65535) > 20 * code).mean() > 0.03
     assert changed == 6, "frames with a face in them are far from the plate"
 
@@ -208,6 +210,23 @@ def test_matrices_and_corners_say_the_same(made):
         outer = np.array([[-0.5, 63.5, 63.5, -0.5], [-0.5, -0.5, 63.5, 63.5], [1, 1, 1, 1]])
         found = (back @ outer)[:2].T + 0.5
         np.testing.assert_allclose(found.ravel(), row["corners"], atol=1e-9)
+
+
+def test_a_face_made_larger_and_moved_is_handed_off_where_it_is_laid(made):
+    job = made()
+    smoothed = random_patches(job.workspace, {**job.frames[0], "first": 0})
+    exported = export_patches(job.workspace, job.frames[0], smoothed, BlendSettings(scale=1.2, shift_x=0.1))
+    found = {
+        (row["frame_index"], row["face_index"]): row["matrix"]
+        for row in manifest.stream(job.workspace, exported, EXPORTED)
+        if row["face_index"] is not None
+    }
+    given = {(r["frame_index"], r["face_index"]): r for r in manifest.stream(job.workspace, smoothed, SMOOTHED)}
+    assert len(found) >= 3
+    for key, matrix in found.items():
+        wanted = ready_patch(given[key], BlendSettings(scale=1.2, shift_x=0.1)).matrix
+        np.testing.assert_allclose(matrix, wanted.ravel(), atol=1e-9)
+        assert np.abs(np.subtract(matrix, given[key]["matrix"])).max() > 0.1
 
 
 def test_every_frame_says_how_it_ended_as_the_video_does(made):

@@ -134,14 +134,17 @@ class TestSmooth:
                         "track_id": track,
                         "shot": shot,
                         "patch": pack(np.full((16, 16, 4), grey, np.uint8)),
-                        "matrix": [0.0] * 6,
+                        "view": pack(np.full((16, 16, 3), 90, np.uint8)),
+                        "matrix": [1.0, 0, -2.0 * frame, 0, 1, 0],
                     }
                     for frame, face, track, shot, grey in part
                 ]
                 return manifest.publish(workspace, "s", "swapped", SWAPPED, patches)
 
             how = SmoothSettings(**{"strength": 1, "radius": 2, "tolerance": 1, **settings})
-            ref = smooth_frames(workspace, 0, published(rows), [published(before)], [published(after)], how)
+            ref = smooth_frames(
+                workspace, 0, published(rows), None, [published(before)], [published(after)], AlignSettings(), how
+            )
             return {
                 (r["frame_index"], r["face_index"]): int(unpack(r["patch"])[8, 8, 0])
                 for r in manifest.stream(workspace, ref, SMOOTHED)
@@ -206,7 +209,8 @@ class TestPaste:
 
     def row(self, x):
         patch = np.full((16, 16, 4), 255, np.uint8)
-        return {"patch": pack(patch), "matrix": [1.0, 0, -x, 0, 1.0, -10]}
+        place = {"frame_index": 0, "face_index": 0, "matrix": [1.0, 0, -x, 0, 1.0, -10], "motion": [0.0, 0.0]}
+        return place | {"patch": pack(patch), "mask": None, "opacity": 1.0, "patch_colors": None}
 
     def test_patch_inside_is_swapped(self, frame):
         before = frame.to_ndarray(format="rgb24")
