@@ -8,6 +8,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from faceswap_core.models.parallel import gathered, own_part
+
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -60,7 +62,8 @@ def shuffled(x: Tensor) -> Tensor:
 class SideNorm(nn.Module):
     """Normalise vectors to mean 0 and variance 1 for each person apart (batch statistics kept by side).
 
-    Source: domain-specific batch normalisation (Chang et al. 2019), here with two people as the domains.
+    Source: domain-specific batch normalisation (Chang et al. 2019), here with two people as the domains. The
+    statistics are those of the whole batch, whichever process draws how much of it.
     """
 
     def __init__(self, length: int) -> None:
@@ -70,8 +73,8 @@ class SideNorm(nn.Module):
 
     def forward(self, x: Tensor, sides: Sequence[int]) -> Tensor:
         """Normalise (N, C) float32; ``sides`` names the person of each equal part of the batch, in order."""
-        parts = x.float().chunk(len(sides))
-        return torch.cat([self.sides[side](part) for side, part in zip(sides, parts, strict=True)])
+        parts = x.to(torch.promote_types(x.dtype, torch.float32)).chunk(len(sides))
+        return torch.cat([own_part(self.sides[side](gathered(p))) for side, p in zip(sides, parts, strict=True)])
 
     def settle(self, x: Tensor, side: int) -> None:
         """Take mean and variance of (N, C) vectors as those of one person."""

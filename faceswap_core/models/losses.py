@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from faceswap_core.models.parallel import averaged
+
 
 def masked_l1(prediction: Tensor, target: Tensor, mask: Tensor, mask_weight: float) -> Tensor:
     """Mean absolute difference, the face counting more than what surrounds it.
@@ -15,7 +17,7 @@ def masked_l1(prediction: Tensor, target: Tensor, mask: Tensor, mask_weight: flo
         mask_weight: share of the loss taken inside the mask; 0 is the seeds' plain L1.
     """
     difference = (prediction - target).abs()
-    inside = (difference * mask).sum() / (mask.sum() * difference.shape[1]).clamp_min(1.0)
+    inside = (difference * mask).sum() / (averaged(mask.sum()) * difference.shape[1]).clamp_min(1.0)
     return mask_weight * inside + (1 - mask_weight) * difference.mean()
 
 
@@ -27,7 +29,7 @@ def masked_edges(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     difference = prediction - target
     across = (difference[..., 1:] - difference[..., :-1]).abs() * mask[..., 1:]
     down = (difference[..., 1:, :] - difference[..., :-1, :]).abs() * mask[..., 1:, :]
-    return (across.sum() + down.sum()) / (mask.sum() * difference.shape[1]).clamp_min(1.0)
+    return (across.sum() + down.sum()) / (averaged(mask.sum()) * difference.shape[1]).clamp_min(1.0)
 
 
 def rgba_loss(

@@ -20,9 +20,11 @@ from faceswap_core.config import AlignSettings, RuntimeSettings, TrainSettings
 from faceswap_core.errors import NoFaceError, ResourceError, SettingsError
 from faceswap_core.faces.geometry import apply, template5, template_to_chip
 from faceswap_core.models.augment import Augmentation
-from faceswap_core.models.checkpoint import save_weights
+from faceswap_core.models.checkpoint import Store, save_weights
 from faceswap_core.models.chips import Sampler, Side
-from faceswap_core.models.loop import Recipe, Trainer, preview_views, train
+from faceswap_core.models.loop import Trainer, train
+from faceswap_core.models.preview import preview_views
+from faceswap_core.models.recipe import Recipe
 from faceswap_core.schemas import ALIGNED, MASKS, TRAIN_LOG
 from faceswap_core.stages.align import AlignedChunk
 from faceswap_core.stages.images import png, unpack
@@ -34,7 +36,7 @@ from faceswap_core.types import U8, FileRef, Json, ManifestRef, Progress, no_pro
 
 _log = logging.getLogger(__name__)
 
-TRAINING_VERSION = 3
+TRAINING_VERSION = 4
 """Raised when equal settings and faces give other weights."""
 _LEASE_SECONDS = 600
 _NOT_IN_THE_FOLDER_KEY = {"iterations", "checkpoint_every", "preset"}
@@ -81,8 +83,9 @@ def train_model(
     colors = color_facts(workspace, stats)
     sampler = _sampler(workspace, (side_a, side_b), names, colors, settings, align, seed)
     trainer = Trainer(_recipe(settings, align, seed, colors[names[1]]), device)
+    store = Store(folder)
     with _lease(folder) as renew:
-        trainer.restore(folder)
+        trainer.restore(store)
         began = trainer.step
         if began > settings.iterations:
             raise SettingsError(
@@ -99,7 +102,7 @@ def train_model(
             sampler,
             iterations=settings.iterations,
             checkpoint_every=settings.checkpoint_every,
-            save=lambda: trainer.save(folder),
+            store=store,
             progress=tell,
         )
         trainer.settle(sampler)
@@ -116,7 +119,7 @@ def train_model(
             "colors": colors,
         }
         weights = _publish_weights(workspace, folder, trainer, facts)
-    rows = [vars(row) for row in trainer.log]
+    rows = [vars(row) | {"losses": [{"name": k, "value": v} for k, v in row.losses.items()]} for row in trainer.log]
     return Trained(
         weights=weights,
         log=manifest.publish(workspace, layout.TRAINING, "train-log", TRAIN_LOG, rows),

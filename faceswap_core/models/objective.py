@@ -1,0 +1,120 @@
+"""network + batch -> losses to minimise: the seam between the one loop and what each network learns by.
+
+A training runs in turns, each with an optimiser of its own. A plain autoencoder has one turn; an adversary adds
+one. The loop knows no more than that: for each turn it asks for the loss, goes back through it and steps.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from faceswap_core.models.alignment import LatentMatch
+from faceswap_core.models.chips import Batch
+from faceswap_core.models.losses import rgba_loss
+from faceswap_core.models.original import Original
+from faceswap_core.models.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What one turn minimises, and what is to be seen of it."""
+
+    minimise: Tensor
+    """Scalar, a mean over the faces of the batch."""
+    shown: dict[str, Tensor]
+    """Detached scalars for the log, by name; ``a`` and ``b`` are the image losses of both sides."""
+
+
+class Objective(nn.Module):
+    """What one network learns by. Its parameters and buffers (an adversary, memories) go into the checkpoint."""
+
+    turns: tuple[str, ...] = ("network",)
+    """Names of the turns of a step, in order; each has its own optimiser."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        """Keep the recipe."""
+        super().__init__()
+        self.recipe = recipe
+
+    def trained(self, turn: str, network: Original) -> dict[str, nn.Parameter]:
+        """Parameters stepped in a turn, by names that are unique over all turns; here the whole network."""
+        return dict(network.named_parameters())
+
+    def rate(self, turn: str) -> float:
+        """Step size of a turn's optimiser as a share of the recipe's; here all of it."""
+        return 1.0
+
+    def begin(self, networks: Sequence[Original], step: int) -> None:
+        """Change networks before a step, where a schedule says so.
+
+        Args:
+            networks: the network that is trained, and the one with the averaged weights.
+            step: steps done before this one.
+        """
+
+    @abstractmethod
+    def loss(self, turn: str, network: Original, batch: Batch, step: int) -> Loss:
+        """Pass a batch, or one of the parts it is accumulated from, and give the turn's loss.
+
+        Args:
+            turn: one of `turns`; within a step they come in order, and a later one sees the weights an earlier
+                one has already stepped.
+            network: the network that is trained.
+            batch: views on the network's device.
+            step: steps done before this one: the seed of whatever is random.
+        """
+
+    def arithmetic(self, device: torch.device) -> AbstractContextManager[None]:
+        """What passes through networks run in: autocast to bf16 where the recipe says so."""
+        context: AbstractContextManager[None] = torch.autocast(
+            device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"
+        )
+        return context
+
+
+class Reconstruction(Objective):
+    """Both people redrawn from their own views, with matched latent vectors."""
+
+    importance: Tensor
+
+    def __init__(self, recipe: Recipe) -> None:
+        """Build the memory of latent vectors and the map of the features."""
+        super().__init__(recipe)
+        self.match = LatentMatch(recipe.latent)
+        self.register_buffer("importance", importance_map(recipe), persistent=False)
+
+    def loss(self, turn: str, network: Original, batch: Batch, step: int) -> Loss:
+        """Image, edge and alpha losses of both sides, and the distance of their latent vectors."""
+        recipe = self.recipe
+        with self.arithmetic(batch.input_a.device):
+            *made, latents = network.reconstruct(batch.input_a, batch.input_b, batch.keep)
+        weights = {k: getattr(recipe, k) for k in ("mask_weight", "edge_weight", "alpha_weight")}
+        (loss_a, image_a), (loss_b, image_b) = (
+            rgba_loss(full(p), t, self.importance, **weights)
+            for p, t in zip(made, (batch.target_a, batch.target_b), strict=True)
+        )
+        total = loss_a + loss_b
+        if recipe.match_weight:
+            total = total + recipe.match_weight * self.match(latents, step)
+        return Loss(total, {"a": image_a.detach(), "b": image_b.detach()})
+
+
+def full(x: Tensor) -> Tensor:
+    """The tensor in float32, or wider where it is: what losses and statistics are taken in."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def importance_map(recipe: Recipe) -> Tensor:
+    """Weight (1, 1, R, R) of each pixel: 1, and more around the features."""
+    axis = (torch.arange(recipe.resolution) + 0.5) / recipe.resolution
+    extra = torch.zeros(recipe.resolution, recipe.resolution)
+    for x, y, reach in recipe.features:
+        square = (axis[None, :] - x) ** 2 + (axis[:, None] - y) ** 2
+        extra = torch.maximum(extra, torch.exp(-0.5 * square / reach**2))
+    return (1 + recipe.feature_weight * extra)[None, None]
