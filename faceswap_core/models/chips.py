@@ -60,7 +60,7 @@ class Batch:
             a, b = (half.chunk(count) for half in self.keep.chunk(2))
             keeps = [torch.cat(pair) for pair in zip(a, b, strict=True)]
         views = zip(*(t.chunk(count) for t in self._views()), strict=True)
-        return [Batch(*four, keep=keep) for four, keep in zip(views, keeps, strict=True)]
+        return [Batch(a, ta, b, tb, keep) for (a, ta, b, tb), keep in zip(views, keeps, strict=True)]
 
     def _views(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         return self.input_a, self.target_a, self.input_b, self.target_b
