@@ -77,7 +77,8 @@ class SideNorm(nn.Module):
         return torch.cat([own_part(self.sides[side](gathered(p))) for side, p in zip(sides, parts, strict=True)])
 
     def settle(self, x: Tensor, side: int) -> None:
-        """Take mean and variance of (N, C) vectors as those of one person."""
+        """Take mean and variance of (N, C) vectors, those of all processes, as those of one person."""
+        x = gathered(x)
         norm = self.sides[side]
         assert isinstance(norm, nn.BatchNorm1d)
         assert norm.running_mean is not None

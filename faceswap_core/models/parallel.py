@@ -51,6 +51,13 @@ def own_part(x: Tensor) -> Tensor:
     return x.chunk(world)[rank]
 
 
+def own_slice(count: int) -> slice:
+    """This process' part of ``count`` samples, a multiple of the number of processes."""
+    rank, world = place()
+    size = count // world
+    return slice(rank * size, (rank + 1) * size)
+
+
 def averaged(x: Tensor) -> Tensor:
     """Mean over all processes of a tensor that needs no gradient."""
     world = place()[1]

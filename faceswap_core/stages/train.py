@@ -21,7 +21,8 @@ from faceswap_core.errors import NoFaceError, ResourceError, SettingsError
 from faceswap_core.faces.geometry import apply, template5, template_to_chip
 from faceswap_core.models.augment import Augmentation
 from faceswap_core.models.checkpoint import Store, save_weights
-from faceswap_core.models.chips import Sampler, Side
+from faceswap_core.models.chips import Sampler
+from faceswap_core.models.faces import Side
 from faceswap_core.models.loop import Trainer, train
 from faceswap_core.models.preview import preview_views
 from faceswap_core.models.recipe import Recipe
