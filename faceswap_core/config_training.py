@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from faceswap_core.config_branch import Branch
+from faceswap_core.config_loop import LoopSettings
 
 _SEED_AUGMENTATION: dict[str, Any] = {"rotation": 10.0, "zoom": 0.05, "shift": 0.05, "warp": 0.03125}
 
@@ -24,7 +24,7 @@ TRAIN_PRESETS: dict[str, dict[str, Any]] = {
 """What each training preset sets."""
 
 
-class TrainSettings(Branch):
+class TrainSettings(LoopSettings):
     """How the network is built and trained."""
 
     preset: Literal["draft", "standard", "master"] = "draft"
@@ -77,6 +77,12 @@ class TrainSettings(Branch):
     """Spread of a random shading across the view, in natural logarithms from centre to edge."""
     color: float = Field(default=0.05, ge=0, le=1)
     """Spread of a random gain of all channels, and half as much of each apart, in natural logarithms."""
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        if self.batch % self.accumulate:
+            raise ValueError(f"batch ({self.batch}) must be a multiple of accumulate ({self.accumulate})")
+        return self
 
     @model_validator(mode="before")
     @classmethod

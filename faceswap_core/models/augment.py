@@ -114,7 +114,8 @@ def pixel_maps(grids: F32, resolution: int) -> F32:
     """Grids (N, 2, 2, 5, 5) -> chip pixel of every pixel, (N, 2, 2R, R): x and y; the target's rows beneath."""
     weights = _interpolation(resolution)
     rows = (grids.reshape(-1, GRID) @ weights.T).reshape(len(grids), 2, 2, GRID, resolution)
-    return np.matmul(weights, rows).reshape(len(grids), 2, 2 * resolution, resolution)
+    maps: F32 = np.matmul(weights, rows)
+    return maps.reshape(len(grids), 2, 2 * resolution, resolution)
 
 
 def _regular() -> C128:

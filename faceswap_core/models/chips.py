@@ -33,12 +33,12 @@ class Batch:
     keep: Tensor | None
     """(2N, latent) factors of the dropout on the latent vectors, A first; None without dropout."""
 
-    def to(self, device: torch.device) -> Batch:
+    def to(self, device: torch.device, dtype: torch.dtype = torch.float32) -> Batch:
         """The batch on a device, channels last."""
         input_a, target_a, input_b, target_b = (
-            t.to(device, non_blocking=True, memory_format=torch.channels_last) for t in self._views()
+            t.to(device, dtype, non_blocking=True, memory_format=torch.channels_last) for t in self._views()
         )
-        keep = None if self.keep is None else self.keep.to(device, non_blocking=True)
+        keep = None if self.keep is None else self.keep.to(device, dtype, non_blocking=True)
         return Batch(input_a, target_a, input_b, target_b, keep)
 
     def pinned(self) -> Batch:

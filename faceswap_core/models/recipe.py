@@ -22,7 +22,7 @@ class Recipe:
     ema: float
     """Decay of the averaged weights."""
     precision: str
-    """``fp32`` or ``bf16``."""
+    """``fp32``, ``bf16`` passes over fp32 weights, or ``fp64``, to compare trainings exactly."""
     mask_weight: float
     """Share of the image loss inside the mask."""
     edge_weight: float
