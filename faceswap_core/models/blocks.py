@@ -59,6 +59,11 @@ def shuffled(x: Tensor) -> Tensor:
     return rows.reshape(count, 2 * height, 2 * width, channels // 4).permute(0, 3, 1, 2)
 
 
+def full(x: Tensor) -> Tensor:
+    """The tensor in float32, or wider where it is: what losses and statistics are taken in."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 class SideNorm(nn.Module):
     """Normalise vectors to mean 0 and variance 1 for each person apart (batch statistics kept by side).
 
@@ -73,7 +78,7 @@ class SideNorm(nn.Module):
 
     def forward(self, x: Tensor, sides: Sequence[int]) -> Tensor:
         """Normalise (N, C) float32; ``sides`` names the person of each equal part of the batch, in order."""
-        parts = x.to(torch.promote_types(x.dtype, torch.float32)).chunk(len(sides))
+        parts = full(x).chunk(len(sides))
         return torch.cat([own_part(self.sides[side](gathered(p))) for side, p in zip(sides, parts, strict=True)])
 
     def settle(self, x: Tensor, side: int) -> None:

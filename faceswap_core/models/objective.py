@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from faceswap_core.models.alignment import LatentMatch
+from faceswap_core.models.blocks import full
 from faceswap_core.models.chips import Batch
 from faceswap_core.models.losses import rgba_loss
 from faceswap_core.models.original import Original
@@ -103,11 +104,6 @@ class Reconstruction(Objective):
         if recipe.match_weight:
             total = total + recipe.match_weight * self.match(latents, step)
         return Loss(total, {"a": image_a.detach(), "b": image_b.detach()})
-
-
-def full(x: Tensor) -> Tensor:
-    """The tensor in float32, or wider where it is: what losses and statistics are taken in."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def importance_map(recipe: Recipe) -> Tensor:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-from faceswap_core.models.blocks import Down, SideNorm, Up, initialize
+from faceswap_core.models.blocks import Down, SideNorm, Up, full, initialize
 
 
 class Encoder(nn.Module):
@@ -126,7 +126,7 @@ class Original(nn.Module):
         raw: tuple[list[Tensor], list[Tensor]] = ([], [])
         for pair in batches:
             for found, x in zip(raw, pair, strict=True):
-                found.append(self.encoder.squeezed(self._centred(x)).float())
+                found.append(full(self.encoder.squeezed(self._centred(x))))
         for side, found in enumerate(raw):
             self.encoder.norm.settle(torch.cat(found), side)
 
