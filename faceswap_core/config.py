@@ -244,4 +244,3 @@ class JobSettings(Branch):
                 "train": train,
             }
         )
-

@@ -87,8 +87,8 @@ class TrainSettings(Branch):
     """Digest that this file must have."""
     discriminator_rate: float = Field(default=2.0, gt=0, le=100)
     """Step size of the discriminators of the loss ``adversarial``, as a multiple of ``learning_rate``."""
-    stage_iterations: int = Field(default=0, ge=0, le=100_000_000)
-    """Steps over which the stages of ``gan`` are spread, by default the preset's iterations; 0 has no stages."""
+    schedule_steps: int | None = Field(default=None, ge=1, le=100_000_000)
+    """Step at which the stages of ``gan`` have run their course, by default the preset's iterations."""
     min_faces: int = Field(default=8, ge=1, le=1_000_000)
     """Fewest faces a side that a training begins with."""
     dropout: float = Field(default=0.3, ge=0, lt=0.9)
@@ -127,8 +127,6 @@ class TrainSettings(Branch):
     def _goes_together(self) -> Self:
         if self.model_name != "original" and (self.bottleneck, self.upsample) != ("dense", "pixelshuffle"):
             raise ValueError(f"bottleneck and upsample are settings of 'original', not of {self.model_name!r}")
-        if self.stage_iterations and self.model_name != "gan":
-            raise ValueError(f"stage_iterations is a setting of 'gan', not of {self.model_name!r}")
         if not any(self.losses.get(name) for name in ("l1", "mse", "ssim", "ms_ssim", "laplacian")):
             raise ValueError("losses weigh none of l1, mse, ssim, ms_ssim, laplacian: colours would stay undecided")
         return self
@@ -143,7 +141,7 @@ def _beneath(preset: str, model_name: str) -> dict[str, Any]:
     """What preset and network set beneath the job's own words; unknown names set nothing, and are refused later."""
     of_preset, of_model = TRAIN_PRESETS.get(preset, {}), MODEL_DEFAULTS.get(model_name, {})
     losses = {**LOSS_WEIGHTS, **of_preset.get("losses", {}), **of_model.get("losses", {})}
-    stages = {"stage_iterations": of_preset["iterations"]} if model_name == "gan" and of_preset else {}
+    stages = {"schedule_steps": of_preset["iterations"]} if model_name == "gan" and of_preset else {}
     return {**of_preset, **of_model, **stages, "losses": losses}
 
 

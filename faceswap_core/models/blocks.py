@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from faceswap_core.models.parallel import gathered, own_part
+
 Network = TypeVar("Network", bound=nn.Module)
 _WHOLE_ATTENTION_SIDE = 32
 """Largest map in pixels of which every place is looked at."""
@@ -125,7 +127,8 @@ class SelfAttention(nn.Module):
 class SideNorm(nn.Module):
     """Normalise codes to mean 0 and variance 1 for each person apart (batch statistics kept by side).
 
-    Source: domain-specific batch normalisation (Chang et al. 2019), here with two people as the domains.
+    Source: domain-specific batch normalisation (Chang et al. 2019), here with two people as the domains. The
+    statistics are those of the whole batch, whichever process draws how much of it.
     """
 
     def __init__(self, length: int) -> None:
@@ -135,9 +138,10 @@ class SideNorm(nn.Module):
 
     def forward(self, x: Tensor, sides: Sequence[int]) -> Tensor:
         """Normalise (N, C) or (N, C, h, w) to float32; ``sides`` names the person of each equal part, in order."""
-        flat = x.float() if x.dim() == 2 else x.float().flatten(2)
-        parts = [self.sides[side](part) for side, part in zip(sides, flat.chunk(len(sides)), strict=True)]
-        return torch.cat(parts).view(x.shape)
+        flat = x.to(torch.promote_types(x.dtype, torch.float32))
+        parts = (flat if x.dim() == 2 else flat.flatten(2)).chunk(len(sides))
+        normed = [own_part(self.sides[side](gathered(p))) for side, p in zip(sides, parts, strict=True)]
+        return torch.cat(normed).view(x.shape)
 
     def settle(self, x: Tensor, side: int) -> None:
         """Take mean and variance of codes (N, C) or (N, C, h, w) as those of one person."""

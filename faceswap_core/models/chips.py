@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -42,6 +42,28 @@ class Batch:
     """What D_B should make of them."""
     keep: Tensor | None
     """(2N, latent) factors of the dropout on the latent vectors, A first; None without dropout."""
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on a device, channels last."""
+        input_a, target_a, input_b, target_b = (
+            t.to(device, non_blocking=True, memory_format=torch.channels_last) for t in self._views()
+        )
+        keep = None if self.keep is None else self.keep.to(device, non_blocking=True)
+        return Batch(input_a, target_a, input_b, target_b, keep)
+
+    def parts(self, count: int) -> list[Batch]:
+        """The batch in ``count`` equal parts, faces of both sides in each."""
+        if count == 1:
+            return [self]
+        keeps: list[Tensor | None] = [None] * count
+        if self.keep is not None:
+            a, b = (half.chunk(count) for half in self.keep.chunk(2))
+            keeps = [torch.cat(pair) for pair in zip(a, b, strict=True)]
+        views = zip(*(t.chunk(count) for t in self._views()), strict=True)
+        return [Batch(a, ta, b, tb, keep) for (a, ta, b, tb), keep in zip(views, keeps, strict=True)]
+
+    def _views(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        return self.input_a, self.target_a, self.input_b, self.target_b
 
 
 def to_network(views: F32, scale: F64, shift: F64) -> Tensor:
@@ -98,7 +120,7 @@ class Sampler:
         targets[:, :3].clamp_(0, 1)  # what a sigmoid can reach
         return inputs[:, :3] * gain, targets
 
-    def batches(self, first: int, end: int) -> Iterator[tuple[int, Batch]]:
+    def batches(self, first: int, end: int) -> Generator[tuple[int, Batch]]:
         """Batches of steps first..end-1, one drawn ahead in a thread."""
         with ThreadPoolExecutor(1, thread_name_prefix="augment") as pool:
             ahead: Future[Batch] | None = pool.submit(self.draw, first) if first < end else None

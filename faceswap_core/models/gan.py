@@ -15,6 +15,7 @@ Ours beside the source: the latent vector normalised for each person (``side_nor
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -74,7 +75,7 @@ def _encoder(build: Build) -> nn.Sequential:
     width, side = build.width, build.resolution
     layers: list[nn.Module] = [nn.Conv2d(3, width, 5, padding=2, bias=False)]
     channels = [min(width << i, width * 16) for i in range(build.steps + 1)]
-    for number, (inputs, outputs) in enumerate(zip(channels, channels[1:], strict=False), 1):
+    for number, (inputs, outputs) in enumerate(pairwise(channels), 1):
         layers.append(Halve(inputs, outputs, normed=number > 1))
         side //= 2
         if number in (2, 3) and side <= _ATTENTION_SIDE:

@@ -43,7 +43,7 @@ class Build:
 
 
 @dataclass(frozen=True)
-class Reconstruction:
+class Redrawn:
     """Both people drawn from their own views."""
 
     a: Views
@@ -113,7 +113,7 @@ class FaceNetwork(nn.Module):
         """
         return self.decode(self.encode(x, [source]), target)
 
-    def reconstruct(self, a: Tensor, b: Tensor, keep: Tensor | None = None) -> Reconstruction:
+    def reconstruct(self, a: Tensor, b: Tensor, keep: Tensor | None = None) -> Redrawn:
         """Draw each person from their own views, with one pass of the encoder.
 
         Args:
@@ -125,7 +125,7 @@ class FaceNetwork(nn.Module):
         codes = self._normalised(raw, [0, 1])
         kept = codes if keep is None else codes * keep.reshape(*keep.shape, *[1] * (codes.dim() - 2))
         of_a, of_b = self.drawn(kept, [0, 1])
-        return Reconstruction(of_a, of_b, codes, raw)
+        return Redrawn(of_a, of_b, codes, raw)
 
     @torch.no_grad()
     def settle(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
@@ -144,7 +144,10 @@ class FaceNetwork(nn.Module):
             self.norm.settle(torch.cat(found), side)
 
     def _normalised(self, raw: Tensor, sides: Sequence[int]) -> Tensor:
-        return raw.float() if self.norm is None else self.norm(raw, sides)
+        if self.norm is None:
+            return raw.to(torch.promote_types(raw.dtype, torch.float32))
+        out: Tensor = self.norm(raw, sides)
+        return out
 
     def _centred(self, x: Tensor) -> Tensor:
         return (x - self.center) / self.spread

@@ -10,6 +10,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TypedDict
 
@@ -18,15 +19,17 @@ import numpy as np
 from faceswap_core import layout, manifest
 from faceswap_core.config import AlignSettings, RuntimeSettings, TrainSettings
 from faceswap_core.errors import NoFaceError, ResourceError, SettingsError
-from faceswap_core.faces.geometry import apply, template5, template_to_chip
+from faceswap_core.models import MODELS
 from faceswap_core.models.augment import Augmentation
-from faceswap_core.models.checkpoint import save_weights
+from faceswap_core.models.checkpoint import Store, save_weights
 from faceswap_core.models.chips import Sampler, Side
-from faceswap_core.models.loop import Recipe, Trainer, preview_views, train
+from faceswap_core.models.loop import Trainer, train
+from faceswap_core.models.preview import preview_views
 from faceswap_core.schemas import ALIGNED, MASKS, TRAIN_LOG
 from faceswap_core.stages.align import AlignedChunk
 from faceswap_core.stages.images import png, unpack
 from faceswap_core.stages.normalize import color_facts
+from faceswap_core.stages.recipe import build_of, recipe_of
 from faceswap_core.stages.weights import FINISHED, pick_device, resolve_precision
 from faceswap_core.storage import Workspace, atomic_path, process_lives
 from faceswap_core.threads import cap_threads
@@ -34,10 +37,10 @@ from faceswap_core.types import U8, FileRef, Json, ManifestRef, Progress, no_pro
 
 _log = logging.getLogger(__name__)
 
-TRAINING_VERSION = 3
+TRAINING_VERSION = 4
 """Raised when equal settings and faces give other weights."""
 _LEASE_SECONDS = 600
-_NOT_IN_THE_FOLDER_KEY = {"iterations", "checkpoint_every", "preset"}
+_NOT_IN_THE_FOLDER_KEY = {"iterations", "checkpoint_every", "preset", "model", "vgg_file", "arcface_file", "min_faces"}
 
 
 class Trained(TypedDict):
@@ -80,9 +83,10 @@ def train_model(
     folder = workspace.path(layout.checkpoint_folder(key))
     colors = color_facts(workspace, stats)
     sampler = _sampler(workspace, (side_a, side_b), names, colors, settings, align, seed)
-    trainer = Trainer(_recipe(settings, align, seed, colors[names[1]]), device)
+    trainer = Trainer(recipe_of(settings, align, seed, colors[names[1]]), device)
+    store = Store(folder)
     with _lease(folder) as renew:
-        trainer.restore(folder)
+        trainer.restore(store)
         began = trainer.step
         if began > settings.iterations:
             raise SettingsError(
@@ -99,16 +103,14 @@ def train_model(
             sampler,
             iterations=settings.iterations,
             checkpoint_every=settings.checkpoint_every,
-            save=lambda: trainer.save(folder),
+            store=store,
             progress=tell,
         )
         trainer.settle(sampler)
         _log.info("trained %d steps, %d in all", trainer.step - began, trainer.step)
         facts: Json = {
-            "model": settings.model,
-            "resolution": settings.resolution,
-            "width": settings.width,
-            "latent": settings.latent,
+            "model": settings.model_name,
+            "build": asdict(build_of(settings)),
             "sides": list(names),
             "coverage": align.coverage,
             "eye_distance": align.eye_distance,
@@ -116,7 +118,7 @@ def train_model(
             "colors": colors,
         }
         weights = _publish_weights(workspace, folder, trainer, facts)
-    rows = [vars(row) for row in trainer.log]
+    rows = [vars(row) | {"losses": [{"name": k, "value": v} for k, v in row.losses.items()]} for row in trainer.log]
     return Trained(
         weights=weights,
         log=manifest.publish(workspace, layout.TRAINING, "train-log", TRAIN_LOG, rows),
@@ -151,36 +153,6 @@ def folder_key(
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _recipe(settings: TrainSettings, align: AlignSettings, seed: int, common: dict[str, list[float]]) -> Recipe:
-    mean, std = (tuple(v / 255 for v in common[k]) for k in ("mean", "std"))
-    return Recipe(
-        model=settings.model,
-        resolution=settings.resolution,
-        width=settings.width,
-        latent=settings.latent,
-        learning_rate=settings.learning_rate,
-        ema=settings.ema,
-        precision=settings.precision,
-        mask_weight=settings.mask_weight,
-        edge_weight=settings.edge_weight,
-        feature_weight=settings.feature_weight,
-        features=feature_spots(align),
-        alpha_weight=settings.alpha_weight,
-        match_weight=settings.match_weight,
-        seed=seed,
-        color_mean=(mean[0], mean[1], mean[2]),
-        color_std=(std[0], std[1], std[2]),
-    )
-
-
-def feature_spots(align: AlignSettings) -> tuple[tuple[float, float, float], ...]:
-    """Centre x, y and reach of both eyes with their brows and of the mouth, as shares of the view's side."""
-    to_view = template_to_chip(1000, align.eye_distance, 1.0) / 1000
-    eyes, mouth = np.add(template5()[:2], [0.0, -0.1]), template5()[3:].mean(0)
-    spots = apply(to_view, np.array([*eyes, mouth]))
-    return tuple((float(x), float(y), 0.3 * align.eye_distance) for x, y in spots)
-
-
 def _sampler(
     workspace: Workspace,
     sides: tuple[Sequence[AlignedChunk], Sequence[AlignedChunk]],
@@ -193,8 +165,11 @@ def _sampler(
     loaded = []
     for name, chunks in zip(names, sides, strict=True):
         chips, held_out = _split(workspace, chunks, settings.validation_share)
-        if not len(chips):
-            raise NoFaceError(f"subject {name!r} has no face to train on: give videos that show it")
+        if len(chips) < settings.min_faces:
+            raise NoFaceError(
+                f"subject {name!r} has {len(chips)} faces to train on, fewer than train.min_faces "
+                f"({settings.min_faces}): give more footage that shows it, or lower detect.min_score"
+            )
         found = colors[name]
         loaded.append(Side(chips, held_out, np.array(found["scale"]), np.array(found["shift"])))
     amounts = ("rotation", "zoom", "shift", "flip", "warp", "light", "color")
@@ -207,7 +182,7 @@ def _sampler(
         resolution=settings.resolution,
         coverage=align.coverage,
         how=how,
-        latent=settings.latent,
+        latent=MODELS[settings.model_name].code_length(build_of(settings)),
         dropout=settings.dropout,
     )
 

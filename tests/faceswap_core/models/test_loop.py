@@ -8,44 +8,48 @@ import torch
 from safetensors.torch import save_file
 
 from faceswap_core.errors import ManifestError
-from faceswap_core.models import alignment
-from faceswap_core.models.checkpoint import POINTER, load_weights, save_weights
-from faceswap_core.models.loop import Recipe, Trainer, build_network, importance_map, preview_views, train
+from faceswap_core.models import Build, alignment
+from faceswap_core.models.checkpoint import POINTER, Store, load_weights, save_weights
+from faceswap_core.models.loop import Trainer, build_network, train
+from faceswap_core.models.preview import preview_views
+from faceswap_core.models.recipe import Recipe
+from faceswap_core.models.reconstruction import importance_map
 from faceswap_core.storage import sha256_file
 from faceswap_core.types import no_progress
 
 RECIPE = Recipe(
     model="original",
-    resolution=64,
-    width=4,
-    latent=8,
+    build=Build(resolution=64, width=4, latent=8),
     learning_rate=1e-3,
     ema=0.995,
     precision="fp32",
+    losses={"l1": 1.0, "edge": 1.0, "alpha": 0.1, "match": 0.2},
     mask_weight=1.0,
-    edge_weight=1.0,
-    feature_weight=3.0,
-    features=((0.3, 0.3, 0.1), (0.7, 0.3, 0.1)),
-    alpha_weight=0.1,
-    match_weight=0.2,
+    features=((0.3, 0.3, 0.1, 3.0), (0.7, 0.3, 0.1, 3.0)),
     seed=0,
     color_mean=(0.6, 0.5, 0.4),
     color_std=(0.2, 0.2, 0.1),
 )
+WIDER = replace(RECIPE, build=Build(resolution=64, width=8, latent=8))
 
 
 def fresh(**changes):
     return Trainer(replace(RECIPE, **changes), torch.device("cpu"))
 
 
+def weighing(**losses):
+    return fresh(losses={**RECIPE.losses, **losses})
+
+
 def run(trainer, sampler, iterations, folder, every=1000, progress=no_progress):
     saves = []
 
-    def save():
-        saves.append(trainer.step)
-        trainer.save(folder)
+    class Watched(Store):
+        def save(self, modules, moments, facts, score):
+            saves.append(facts["step"])
+            super().save(modules, moments, facts, score)
 
-    train(trainer, sampler, iterations=iterations, checkpoint_every=every, save=save, progress=progress)
+    train(trainer, sampler, iterations=iterations, checkpoint_every=every, store=Watched(folder), progress=progress)
     return saves
 
 
@@ -53,9 +57,11 @@ def state(trainer):
     """Everything that the next step depends on."""
     tensors = {f"network.{k}": v for k, v in trainer.network.state_dict().items()}
     tensors |= {f"ema.{k}": v for k, v in trainer.ema.state_dict().items()}
-    tensors |= {f"match.{k}": v for k, v in trainer.match.state_dict().items()}
-    for name, parameter in trainer.network.named_parameters():
-        tensors |= {f"adam.{name}.{k}": v for k, v in trainer.optimizer.state[parameter].items()}
+    tensors |= {f"objective.{k}": v for k, v in trainer.objective.state_dict().items()}
+    for turn, parameters in trainer.trained.items():
+        for name, parameter in parameters.items():
+            moments = trainer.optimizers[turn].state[parameter]
+            tensors |= {f"{turn}.{name}.{k}": v for k, v in moments.items()}
     return {k: v.detach().clone() for k, v in tensors.items()}
 
 
@@ -70,7 +76,7 @@ class TestResume:
         trainer = fresh()
         run(trainer, sampler, 4, tmp_path)
         other = fresh()
-        other.restore(tmp_path)
+        other.restore(Store(tmp_path))
         assert other.step == 4
         assert other.log == trainer.log
         assert_equal_states(state(other), state(trainer))
@@ -80,19 +86,19 @@ class TestResume:
         run(straight, sampler, 12, tmp_path / "straight")
         run(fresh(), sampler, 6, tmp_path / "parts")
         resumed = fresh()
-        resumed.restore(tmp_path / "parts")
+        resumed.restore(Store(tmp_path / "parts"))
         run(resumed, sampler, 12, tmp_path / "parts")
         assert resumed.step == straight.step == 12
         assert_equal_states(state(resumed), state(straight))
 
     def test_remembered_latent_vectors_come_back_too(self, sampler, tmp_path, monkeypatch):
         monkeypatch.setattr(alignment, "_REMEMBERED", 8)
-        straight, unmatched = fresh(match_weight=5.0), fresh(match_weight=0.0)
+        straight, unmatched = weighing(match=5.0), weighing(match=0.0)
         run(straight, sampler, 6, tmp_path / "straight")
         run(unmatched, sampler, 6, tmp_path / "unmatched")
-        run(fresh(match_weight=5.0), sampler, 3, tmp_path / "parts")
-        resumed = fresh(match_weight=5.0)
-        resumed.restore(tmp_path / "parts")
+        run(weighing(match=5.0), sampler, 3, tmp_path / "parts")
+        resumed = weighing(match=5.0)
+        resumed.restore(Store(tmp_path / "parts"))
         run(resumed, sampler, 6, tmp_path / "parts")
         assert_equal_states(state(resumed), state(straight))
         assert not torch.equal(straight.network.encoder.squeeze.weight, unmatched.network.encoder.squeeze.weight)
@@ -106,7 +112,7 @@ class TestResume:
     def test_without_a_checkpoint_it_begins_at_the_beginning(self, tmp_path):
         trainer = fresh()
         before = state_of_weights(trainer)
-        trainer.restore(tmp_path)
+        trainer.restore(Store(tmp_path))
         assert trainer.step == 0
         assert_equal_states(state_of_weights(trainer), before)
 
@@ -136,12 +142,12 @@ class TestCheckpointFiles:
         data[-1] ^= 1
         self.latest(folder).write_bytes(data)
         with pytest.raises(ManifestError, match="altered"):
-            fresh().restore(folder)
+            fresh().restore(Store(folder))
 
     def test_missing_file_is_refused(self, folder):
         self.latest(folder).unlink()
         with pytest.raises(ManifestError, match="missing"):
-            fresh().restore(folder)
+            fresh().restore(Store(folder))
 
     def point_at(self, folder, data):
         self.latest(folder).write_bytes(data)
@@ -156,12 +162,12 @@ class TestCheckpointFiles:
 
         self.point_at(folder, pickle.dumps(Trap()))
         with pytest.raises(ManifestError):
-            fresh().restore(folder)
+            fresh().restore(Store(folder))
         assert not (tmp_path / "sprung").exists()
 
     def test_checkpoint_of_another_network_is_refused(self, folder):
         with pytest.raises(ManifestError):
-            fresh(width=8).restore(folder)
+            Trainer(WIDER, torch.device("cpu")).restore(Store(folder))
 
     def test_checkpoint_without_moments_is_refused(self, folder):
         only = {f"network.{k}": v.contiguous() for k, v in fresh().network.state_dict().items()}
@@ -169,13 +175,13 @@ class TestCheckpointFiles:
         save_file(only, folder / "other.safetensors")
         self.point_at(folder, (folder / "other.safetensors").read_bytes())
         with pytest.raises(ManifestError):
-            fresh().restore(folder)
+            fresh().restore(Store(folder))
 
     @pytest.mark.parametrize("text", ["", "{", "[]", '{"step": 1}'])
     def test_pointer_that_is_no_pointer_is_refused(self, folder, text):
         (folder / POINTER).write_text(text)
         with pytest.raises(ManifestError):
-            fresh().restore(folder)
+            fresh().restore(Store(folder))
 
     def test_pointer_out_of_its_folder_is_refused(self, folder):
         facts = json.loads((folder / POINTER).read_text())
@@ -183,7 +189,7 @@ class TestCheckpointFiles:
         outside.write_bytes(self.latest(folder).read_bytes())
         (folder / POINTER).write_text(json.dumps({**facts, "file": "../outside.safetensors"}))
         with pytest.raises(ManifestError):
-            fresh().restore(folder)
+            fresh().restore(Store(folder))
 
     def test_last_two_files_are_kept(self, sampler, tmp_path):
         run(fresh(), sampler, 6, tmp_path / "f", every=2)
@@ -214,7 +220,7 @@ class TestWeights:
     def test_weights_of_another_size_are_refused(self, tmp_path):
         save_weights(tmp_path / "w.safetensors", build_network(RECIPE), {})
         with pytest.raises(ManifestError, match="do not fit"):
-            load_weights(tmp_path / "w.safetensors", build_network(replace(RECIPE, width=8)))
+            load_weights(tmp_path / "w.safetensors", build_network(WIDER))
 
 
 class TestTraining:
@@ -231,7 +237,7 @@ class TestTraining:
         trainer = fresh(learning_rate=3e-3)
         batch = sampler.draw(0)
         losses = [trainer.train_step(batch) for _ in range(60)]
-        assert sum(losses[-1]) < 0.9 * sum(losses[0])
+        assert sum(losses[-1].values()) < 0.9 * sum(losses[0].values())
 
     def test_both_decoders_and_the_encoder_learn(self, sampler):
         trainer = fresh()
@@ -262,7 +268,7 @@ class TestTraining:
         trainer = fresh(precision="bf16")
         losses = trainer.train_step(sampler.draw(0))
         wanted = fresh().train_step(sampler.draw(0))
-        np.testing.assert_allclose(losses, wanted, rtol=0.05)
+        np.testing.assert_allclose(list(losses.values()), list(wanted.values()), rtol=0.05)
         assert {p.dtype for p in trainer.network.parameters()} == {torch.float32}
 
     def test_log_has_a_row_at_the_end_with_validation(self, sampler, tmp_path):
