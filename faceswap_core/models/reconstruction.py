@@ -133,9 +133,7 @@ class Reconstruction(Objective):
 
     def _value(self, loss: str, sizes: Sequence[Shown]) -> Tensor:
         """One loss of one person, over all sizes that it is taken at."""
-        network = (
-            self.adversary if loss == "adversarial" else self.perceptual[loss] if loss in self.perceptual else None
-        )
+        network = {**dict(self.perceptual.items()), "adversarial": self.adversary}.get(loss)
         if network is not None:
             with self.arithmetic(sizes[0].made.device):
                 out: Tensor = network(sizes[0])

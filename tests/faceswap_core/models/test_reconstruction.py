@@ -9,8 +9,8 @@ from faceswap_core.config_network import MODEL_DEFAULTS
 from faceswap_core.models import MODELS, Build
 from faceswap_core.models.checkpoint import Store
 from faceswap_core.models.loop import Trainer, train
-from faceswap_core.models.reconstruction import DISCRIMINATORS
 from faceswap_core.models.recipe import Recipe
+from faceswap_core.models.reconstruction import DISCRIMINATORS
 from faceswap_core.types import no_progress
 
 CPU = torch.device("cpu")
