@@ -142,6 +142,16 @@ class RuntimeSettings(Branch):
     """Chunks worked on at once."""
     threads: int = Field(default=1, ge=1, le=256)
     """Torch threads of the training; at draft sizes one is as fast as two, and does not stall beside other work."""
+    compile: Literal["off", "default", "cuda_graphs"] = "off"
+    """Whether the network is compiled for training, and its kernels launched as one graph: for long GPU trainings."""
+    processes: int = Field(default=1, ge=1, le=64)
+    """Processes of a training on this machine, one a GPU; ``train.batch`` is divided among all of them."""
+    nodes: int = Field(default=1, ge=1, le=1024)
+    """Machines of a training; each runs the same job over the same workspace."""
+    node: int = Field(default=0, ge=0)
+    """Number of this machine."""
+    rendezvous: str = Field(default="", pattern=r"^$|^[\w.-]+:\d+$")
+    """HOST:PORT of machine 0, where several meet."""
 
 
 class JobSettings(Branch):
@@ -224,7 +234,7 @@ class JobSettings(Branch):
             )
             for name, subject in self.subjects.items()
         }
-        files = ("model", "vgg_file", "arcface_file")
+        files = ("model", "start_from", "vgg_file", "arcface_file")
         train = self.train.model_copy(
             update={name: full(path) for name in files if (path := getattr(self.train, name))}
         )

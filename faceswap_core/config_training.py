@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from faceswap_core.config_branch import Branch
+from faceswap_core.config_loop import LoopSettings
 from faceswap_core.config_network import (
     LOSS_WEIGHTS,
     MODEL_DEFAULTS,
@@ -38,7 +38,7 @@ TRAIN_PRESETS: dict[str, dict[str, Any]] = {
 """What each training preset sets."""
 
 
-class TrainSettings(Branch):
+class TrainSettings(LoopSettings):
     """How the network is built and trained."""
 
     preset: Literal["draft", "standard", "master", "seed"] = "draft"
@@ -87,8 +87,6 @@ class TrainSettings(Branch):
     """Digest that this file must have."""
     discriminator_rate: float = Field(default=2.0, gt=0, le=100)
     """Step size of the discriminators of the loss ``adversarial``, as a multiple of ``learning_rate``."""
-    schedule_steps: int | None = Field(default=None, ge=1, le=100_000_000)
-    """Step at which the stages of ``gan`` have run their course, by default the preset's iterations."""
     min_faces: int = Field(default=8, ge=1, le=1_000_000)
     """Fewest faces a side that a training begins with."""
     dropout: float = Field(default=0.3, ge=0, lt=0.9)
@@ -111,6 +109,12 @@ class TrainSettings(Branch):
     """Spread of a random shading across the view, in natural logarithms from centre to edge."""
     color: float = Field(default=0.05, ge=0, le=1)
     """Spread of a random gain of all channels, and half as much of each apart, in natural logarithms."""
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        if self.batch % self.accumulate:
+            raise ValueError(f"batch ({self.batch}) must be a multiple of accumulate ({self.accumulate})")
+        return self
 
     @model_validator(mode="before")
     @classmethod

@@ -144,8 +144,8 @@ class SideNorm(nn.Module):
         return torch.cat(normed).view(x.shape)
 
     def settle(self, x: Tensor, side: int) -> None:
-        """Take mean and variance of codes (N, C) or (N, C, h, w) as those of one person."""
-        x = code_vectors(x)
+        """Take mean and variance of codes (N, C) or (N, C, h, w), of all processes, as those of one person."""
+        x = gathered(code_vectors(x))
         norm = self.sides[side]
         assert isinstance(norm, nn.BatchNorm1d)
         assert norm.running_mean is not None

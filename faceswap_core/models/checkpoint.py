@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from faceswap_core.errors import ManifestError
+from faceswap_core.errors import ManifestError, SettingsError
 from faceswap_core.models.parallel import place
 from faceswap_core.storage import atomic_path, sha256_file
 from faceswap_core.types import Json
@@ -136,3 +136,22 @@ def load_weights(path: Path, network: nn.Module) -> None:
         network.load_state_dict(load_file(path))
     except (SafetensorError, RuntimeError, OSError) as error:
         raise ManifestError(f"weights {path} do not fit the network ({error}): train again or name others") from error
+
+
+def warm_start(path: Path, network: nn.Module) -> int:
+    """Fill what of a network has the same name and shape in a weights file; returns how many tensors.
+
+    Raises:
+        SettingsError: no tensor of the file fits.
+        ManifestError: the file is no safetensors file.
+    """
+    try:
+        found = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise ManifestError(f"{path} is no weights file ({error}): name a checkpoint's weights") from error
+    own = network.state_dict()
+    fitting = {k: v for k, v in found.items() if k in own and own[k].shape == v.shape}
+    if not fitting:
+        raise SettingsError(f"no tensor of {path} has the name and shape of one of this network: name other weights")
+    network.load_state_dict(fitting, strict=False)
+    return len(fitting)

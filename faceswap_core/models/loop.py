@@ -6,15 +6,16 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from faceswap_core.errors import DivergedError
+from faceswap_core.errors import DivergedError, SettingsError
 from faceswap_core.models import MODELS, FaceNetwork
 from faceswap_core.models.blocks import channels_last
-from faceswap_core.models.checkpoint import Store
+from faceswap_core.models.checkpoint import Store, warm_start
 from faceswap_core.models.chips import Batch, Sampler
 from faceswap_core.models.losses.shown import inside
 from faceswap_core.models.meter import LogRow, Meter
@@ -51,6 +52,8 @@ class Trainer:
     """Where."""
     about: Json = field(default_factory=dict)
     """What else every checkpoint says: settings digest, versions."""
+    compile: str = "off"
+    """``off``, ``default`` (torch.compile) or ``cuda_graphs`` (the same, its kernels launched as one graph)."""
     step: int = 0
     """Steps done."""
     log: list[LogRow] = field(default_factory=list)
@@ -63,16 +66,25 @@ class Trainer:
         self._build()
 
     def _build(self) -> None:
-        self.network = channels_last(build_network(self.recipe).to(self.device))
+        self.network = channels_last(build_network(self.recipe).to(self.device, self.dtype))
         self.ema = copy.deepcopy(self.network).eval().requires_grad_(False)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.recipe.seed + 1)
             codes = self.network.code_length(self.recipe.build)
-            self.objective = channels_last(Reconstruction(self.recipe, codes).to(self.device))
+            self.objective = channels_last(Reconstruction(self.recipe, codes).to(self.device, self.dtype))
         self.trained = {turn: self._unfrozen(turn) for turn in self.objective.turns}
         self.optimizers: dict[str, Optimizer] = {
             turn: build_optimizer(parameters.values(), self.recipe) for turn, parameters in self.trained.items()
         }
+        if self.compile != "off":
+            mode = "reduce-overhead" if self.compile == "cuda_graphs" else "default"
+            compiled = torch.compile(self.network.reconstruct, mode=mode)
+            self.network.reconstruct = compiled  # type: ignore[method-assign]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the weights."""
+        return torch.float64 if self.recipe.precision == "fp64" else torch.float32
 
     def _unfrozen(self, turn: str) -> dict[str, nn.Parameter]:
         found = {}
@@ -80,22 +92,31 @@ class Trainer:
             parameter.requires_grad_(not name.startswith(self.recipe.freeze or ("\0",)))
             if parameter.requires_grad:
                 found[name] = parameter
+        if not found:
+            raise SettingsError(f"train.freeze {list(self.recipe.freeze)} leaves nothing to train: name fewer parts")
         return found
 
-    def train_step(self, batch: Batch) -> dict[str, Tensor]:
+    def train_step(self, batch: Batch, rate: float | None = None) -> dict[str, Tensor]:
         """One step: every turn passes the batch, goes back, and steps its own parameters.
+
+        Args:
+            batch: views of both sides.
+            rate: step size instead of the schedule's.
 
         Returns:
             what the objective shows, detached scalars by name.
         """
-        recipe, parts = self.recipe, batch.to(self.device).parts(self.recipe.accumulate)
+        recipe, parts = self.recipe, batch.to(self.device, self.dtype).parts(self.recipe.accumulate)
+        rate = self.rate if rate is None else rate
         torch.manual_seed(recipe.seed * 2_000_003 + self.step)  # so that dropout, too, is a function of the step
         self.objective.begin((self.network, self.ema), self.step)
         shown: dict[str, Tensor] = {}
         for turn, optimizer in self.optimizers.items():
-            set_rate(optimizer, self.rate * self.objective.rate(turn))
+            set_rate(optimizer, rate * self.objective.rate(turn))
             optimizer.zero_grad(set_to_none=True)
             for part in parts:
+                if self.compile == "cuda_graphs":
+                    torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
                 loss = self.objective.loss(turn, self.network, part, self.step)
                 (loss.minimise / len(parts)).backward()  # type: ignore[no-untyped-call]
                 for name, value in loss.shown.items():
@@ -127,15 +148,16 @@ class Trainer:
 
         Those gathered along the way belong to weights that were left behind (Izmailov et al. 2018, section 3.2).
         """
-        batches = (sampler.draw(_SETTLING_STEP + number) for number in range(_SETTLING_BATCHES))
-        self.ema.settle((batch.input_a.to(self.device), batch.input_b.to(self.device)) for batch in batches)
+        drawn = (sampler.draw(_SETTLING_STEP + number) for number in range(_SETTLING_BATCHES))
+        batches = (batch.to(self.device, self.dtype) for batch in drawn)
+        self.ema.settle((batch.input_a, batch.input_b) for batch in batches)
 
     @torch.no_grad()
     def validate(self, views: Tensor, side: int) -> float | None:
         """Masked L1 of held-out views (M, 4, R, R) under the averaged weights; None without views."""
         if not len(views):
             return None
-        views = views.to(self.device)
+        views = views.to(self.device, self.dtype)
         made = self.ema(views[:, :3].contiguous(memory_format=torch.channels_last), side, side)
         return float(inside((made[:, :3] - views[:, :3].clamp(0, 1)).abs(), views[:, 3:]))
 
@@ -164,6 +186,16 @@ class Trainer:
 
     def _moments(self) -> dict[str, tuple[Optimizer, dict[str, nn.Parameter]]]:
         return {turn: (optimizer, self.trained[turn]) for turn, optimizer in self.optimizers.items()}
+
+    def start_from(self, path: Path) -> int:
+        """Begin with the weights of a file, as far as names and sizes agree; returns how many tensors did.
+
+        Raises:
+            SettingsError: none did.
+        """
+        agreed = warm_start(path, self.network)
+        self.ema.load_state_dict(self.network.state_dict())
+        return agreed
 
     def restore(self, store: Store) -> bool:
         """Go on from the latest checkpoint; False where there is none."""

@@ -5,11 +5,14 @@ Outside a process group every function gives back what it was given.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+from faceswap_core.types import Json
 
 
 def place() -> tuple[int, int]:
@@ -51,6 +54,13 @@ def own_part(x: Tensor) -> Tensor:
     return x.chunk(world)[rank]
 
 
+def own_slice(count: int) -> slice:
+    """This process' part of ``count`` samples, a multiple of the number of processes."""
+    rank, world = place()
+    size = count // world
+    return slice(rank * size, (rank + 1) * size)
+
+
 def averaged(x: Tensor) -> Tensor:
     """Mean over all processes of a tensor that needs no gradient."""
     world = place()[1]
@@ -74,3 +84,15 @@ def average_gradients(parameters: Iterable[Tensor]) -> None:
         flat /= world
         for grad, part in zip(same, torch.split(flat, [g.numel() for g in same]), strict=True):
             grad.copy_(part.view(grad.shape))
+
+
+def broadcast(value: Json, device: torch.device) -> Json:
+    """The JSON object that process 0 gives, in every process; the others' own is dropped."""
+    data = torch.tensor(list(json.dumps(value).encode()), dtype=torch.uint8, device=device)
+    length = torch.tensor([len(data)], device=device)
+    dist.broadcast(length, 0)
+    if dist.get_rank() != 0:
+        data = torch.zeros(int(length), dtype=torch.uint8, device=device)
+    dist.broadcast(data, 0)
+    found: Json = json.loads(bytes(data.tolist()))
+    return found

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from faceswap_core.models.chips import Sampler, Side
+from faceswap_core.models.chips import Sampler
+from faceswap_core.models.faces import Side
 from faceswap_core.models.loop import Trainer
 
 

@@ -20,7 +20,7 @@ class Recipe:
     ema: float
     """Decay of the averaged weights."""
     precision: str
-    """``fp32`` or ``bf16``."""
+    """``fp32``, ``bf16`` passes over fp32 weights, or ``fp64``, to compare trainings exactly."""
     losses: dict[str, float]
     """Weight of each loss by its name in LOSSES or NETWORK_LOSSES; what is not named does not count."""
     mask_weight: float

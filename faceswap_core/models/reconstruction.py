@@ -153,8 +153,8 @@ class Reconstruction(Objective):
 
 
 def _detached(shown: Shown) -> Shown:
-    tensors = {k: v.detach() for k, v in vars(shown).items() if isinstance(v, Tensor)}
-    return replace(shown, **tensors)
+    made, alpha, raw = shown.made.detach(), shown.alpha.detach(), shown.raw.detach()
+    return replace(shown, made=made, alpha=alpha, raw=raw)
 
 
 def full(x: Tensor) -> Tensor:

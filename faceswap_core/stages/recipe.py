@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from faceswap_core.config import AlignSettings, TrainSettings
+from faceswap_core.config_loop import RECIPE_FIELDS
 from faceswap_core.config_network import SHAPE
 from faceswap_core.faces.geometry import apply, fit_similarity, similarity_matrix, template5, template_to_chip
 from faceswap_core.models import Build
@@ -37,11 +38,11 @@ def recipe_of(settings: TrainSettings, align: AlignSettings, seed: int, common: 
         seed=seed,
         color_mean=(mean[0], mean[1], mean[2]),
         color_std=(std[0], std[1], std[2]),
-        schedule_steps=settings.schedule_steps,
         discriminator_rate=settings.discriminator_rate,
         vgg=_named(settings.vgg_file, settings.vgg_sha256),
         arcface=_named(settings.arcface_file, settings.arcface_sha256),
         arcface_matrix=recognition_crop(align),
+        **{name: getattr(settings, name) for name in RECIPE_FIELDS},
     )
 
 

@@ -32,8 +32,10 @@ def _batch_norm(inputs: list[Tensor], how: dict[str, Any]) -> Tensor:
 
 def _gemm(inputs: list[Tensor], how: dict[str, Any]) -> Tensor:
     weight = inputs[1] if how.get("transB", 0) else inputs[1].t()
-    out = functional.linear(inputs[0], weight) * how.get("alpha", 1.0)
-    return out + inputs[2] * how.get("beta", 1.0) if len(inputs) > 2 else out
+    out: Tensor = functional.linear(inputs[0], weight) * how.get("alpha", 1.0)
+    if len(inputs) > 2:
+        out = out + inputs[2] * how.get("beta", 1.0)
+    return out
 
 
 _OPERATIONS: dict[str, Callable[[list[Tensor], dict[str, Any]], Tensor]] = {

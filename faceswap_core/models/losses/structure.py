@@ -39,7 +39,7 @@ def similarity(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
     """
     window, count = _gaussian(_WINDOW, _SIGMA, one), len(one)
     moments = _filtered(torch.cat([one, other, one * one, other * other, one * other]), window)
-    mean_1, mean_2, square_1, square_2, product = moments.split(count)
+    mean_1, mean_2, square_1, square_2, product = (moments[i * count : (i + 1) * count] for i in range(5))
     contrast = (2 * (product - mean_1 * mean_2) + _C2) / (square_1 - mean_1**2 + square_2 - mean_2**2 + _C2)
     return (2 * mean_1 * mean_2 + _C1) / (mean_1**2 + mean_2**2 + _C1) * contrast, contrast
 
@@ -111,4 +111,5 @@ def focal_frequency(shown: Shown) -> Tensor:
     distance = spectrum.real**2 + spectrum.imag**2
     focus = distance.detach().sqrt()
     focus = focus / focus.amax((-2, -1), keepdim=True).clamp_min(1e-8)
-    return (focus * distance).mean()
+    weighed: Tensor = focus * distance
+    return weighed.mean()

@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from faceswap_core.models.augment import Augmentation
-from faceswap_core.models.chips import Sampler, Side
+from faceswap_core.models.chips import Sampler
+from faceswap_core.models.faces import Side
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,8 @@ from faceswap_core.models import Build
 from faceswap_core.schemas import ALIGNED, COLOR_STATS, TRAIN_LOG
 from faceswap_core.stages.images import unpack
 from faceswap_core.stages.swap import swap_frames
-from faceswap_core.stages.train import _split, folder_key
+from faceswap_core.stages.train import folder_key
+from faceswap_core.stages.training_faces import split_chips
 from faceswap_core.stages.weights import FINISHED, Swapper, check_view, finished_weights, pick_device, read_facts
 from faceswap_core.storage import Workspace, file_ref
 
@@ -160,11 +161,12 @@ class TestTrained:
         assert Path(found["path"]).is_absolute()
 
     def test_last_stretch_of_each_video_is_held_out(self, chain, plate):
-        kept, held_out = _split(chain.workspace, plate.aligned, 0.25)
-        assert (len(kept), len(held_out)) == (30, 10)
+        kept, held_out, poses = split_chips(chain.workspace, plate.aligned, 0.25)
+        assert (len(kept), len(held_out), len(poses)) == (30, 10, 30)
         rows = [r for c in plate.aligned for r in manifest.stream(chain.workspace, c["aligned"], ALIGNED)]
         assert (held_out[-1][..., :3] == unpack(rows[-1]["chip"])).all()
         assert (kept[0][..., :3] == unpack(rows[0]["chip"])).all()
+        assert poses[3].tolist() == rows[3]["pose"][:2]
 
 
 class TestFinishedWeights:

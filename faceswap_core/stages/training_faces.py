@@ -1,0 +1,108 @@
+"""aligned faces of both sides -> the sampler of a training: decoded once, held in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from faceswap_core import manifest
+from faceswap_core.config import AlignSettings, TrainSettings
+from faceswap_core.config_loop import AUGMENT_FIELDS
+from faceswap_core.errors import NoFaceError
+from faceswap_core.models import MODELS
+from faceswap_core.models.augment import Augmentation
+from faceswap_core.models.chips import Sampler
+from faceswap_core.models.faces import Side, pose_weights
+from faceswap_core.schemas import ALIGNED, MASKS
+from faceswap_core.stages.align import AlignedChunk
+from faceswap_core.stages.images import unpack
+from faceswap_core.stages.recipe import build_of
+from faceswap_core.storage import Workspace
+from faceswap_core.types import F64, U8
+
+
+def make_sampler(
+    workspace: Workspace,
+    sides: tuple[Sequence[AlignedChunk], Sequence[AlignedChunk]],
+    names: tuple[str, str],
+    colors: dict[str, dict[str, list[float]]],
+    settings: TrainSettings,
+    align: AlignSettings,
+    seed: int,
+) -> Sampler:
+    """Read the faces of both sides, and say how batches are drawn from them.
+
+    Raises:
+        NoFaceError: a side has fewer than ``settings.min_faces``.
+    """
+    loaded = []
+    for name, chunks in zip(names, sides, strict=True):
+        chips, held_out, poses = split_chips(workspace, chunks, settings.validation_share)
+        if len(chips) < settings.min_faces:
+            raise NoFaceError(
+                f"subject {name!r} has {len(chips)} faces to train on, fewer than train.min_faces "
+                f"({settings.min_faces}): give more footage that shows it, or lower detect.min_score"
+            )
+        found = colors[name]
+        weights = pose_weights(poses) if settings.sampling == "pose" else None
+        loaded.append(Side(chips, held_out, np.array(found["scale"]), np.array(found["shift"]), weights))
+    amounts = ("rotation", "zoom", "shift", "flip", "warp", "light", "color", *AUGMENT_FIELDS)
+    how = Augmentation(**{name: getattr(settings, name) for name in amounts})
+    return Sampler(
+        a=loaded[0],
+        b=loaded[1],
+        seed=seed,
+        batch=settings.batch,
+        resolution=settings.resolution,
+        coverage=align.coverage,
+        how=how,
+        latent=MODELS[settings.model_name].code_length(build_of(settings)),
+        dropout=settings.dropout,
+    )
+
+
+def sampler_on(device: torch.device, sampler: Sampler) -> Sampler:
+    """The sampler with both sides' chips in the device's memory, where they leave half of it free."""
+    if device.type == "cpu":
+        return sampler
+    free, _ = torch.cuda.mem_get_info(device)
+    if sampler.a.chips.nbytes + sampler.b.chips.nbytes > free / 2:
+        return replace(sampler, pinned=True)
+    a, b = (torch.from_numpy(side.chips).to(device) for side in (sampler.a, sampler.b))
+    return replace(sampler, resident=(a, b))
+
+
+def split_chips(workspace: Workspace, chunks: Sequence[AlignedChunk], share: float) -> tuple[U8, U8, F64]:
+    """Chips (N, S, S, 4) for training, the last ``share`` of every video held out, and poses (N, 2) of the former.
+
+    Interpolated faces are left out; a pose is yaw and pitch in degrees.
+    """
+    by_video: dict[str, list[tuple[U8, list[float]]]] = {}
+    for chunk in chunks:
+        for video, chip, pose in _read_chips(workspace, chunk):
+            by_video.setdefault(video, []).append((chip, pose))
+    kept: list[tuple[U8, list[float]]] = []
+    held_out: list[U8] = []
+    for faces in by_video.values():
+        end = len(faces) - int(len(faces) * share)
+        kept += faces[:end]
+        held_out += [chip for chip, _ in faces[end:]]
+    empty = np.zeros((0, 8, 8, 4), np.uint8)
+    poses = np.array([pose[:2] for _, pose in kept], np.float64).reshape(-1, 2)
+    return (
+        np.stack([chip for chip, _ in kept]) if kept else empty,
+        np.stack(held_out) if held_out else empty,
+        poses,
+    )
+
+
+def _read_chips(workspace: Workspace, chunk: AlignedChunk) -> Iterator[tuple[str, U8, list[float]]]:
+    """Source video, chip with its mask as fourth channel, and pose, face by face."""
+    aligned = manifest.stream(workspace, chunk["aligned"], ALIGNED, ["video", "chip", "interpolated", "pose"])
+    masks = manifest.stream(workspace, chunk["masks"], MASKS, ["mask"])
+    for row, mask in zip(aligned, masks, strict=True):
+        if not row["interpolated"]:
+            yield row["video"], np.dstack([unpack(row["chip"]), unpack(mask["mask"])]), row["pose"]
