@@ -234,11 +234,10 @@ class JobSettings(Branch):
             )
             for name, subject in self.subjects.items()
         }
-        train = self.train
-        if train.start_from:
-            train = train.model_copy(update={"start_from": full(train.start_from)})
-        if names_checkpoint(train.model):
-            train = train.model_copy(update={"model": str(full(Path(train.model)))})
+        files = ("model", "start_from", "vgg_file", "arcface_file")
+        train = self.train.model_copy(
+            update={name: full(path) for name in files if (path := getattr(self.train, name))}
+        )
         return self.model_copy(
             update={
                 "workspace": full(self.workspace),
@@ -255,8 +254,3 @@ class JobSettings(Branch):
                 "train": train,
             }
         )
-
-
-def names_checkpoint(model: str) -> bool:
-    """True when ``train.model`` is the path of a finished checkpoint, not the name of a network."""
-    return "/" in model or "\\" in model or model.startswith(".")

@@ -43,7 +43,8 @@ class LoopSettings(AugmentSettings):
     schedule: Literal["constant", "cosine"] = "constant"
     """How the step size goes on: as it is, or falling along half a cosine."""
     schedule_steps: int | None = Field(default=None, ge=1)
-    """Step at which the cosine ends, by default ``iterations``; a training that is to go on longer names it."""
+    """Step at which the cosine ends, by default ``iterations``, and the stages of ``gan``, by default the preset's; a
+    training that is to go on longer names it."""
     final_rate: float = Field(default=0.0, ge=0, le=1)
     """Share of ``learning_rate`` at which the cosine ends."""
     divergence: float = Field(default=5.0, ge=0)

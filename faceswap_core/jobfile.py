@@ -25,8 +25,13 @@ _DEEP_KEY = re.compile(rf"(?<![\w.\\-]){_KEY}(?:[ \t]*\.[ \t]*{_KEY}){{32}}")
 """A dotted key of more parts than any setting has; the parser's memory grows with the square of their number."""
 
 
-def load_job(path: Path, overrides: Sequence[str] = ()) -> JobSettings:
+def load_job(path: Path, overrides: Sequence[str] = (), *, folder: Path | None = None) -> JobSettings:
     """Read a job file, apply ``key.path=value`` overrides, check it, make its paths absolute.
+
+    Args:
+        path: the file.
+        overrides: settings that count more than the file's.
+        folder: what its paths are relative to; by default the folder it lies in.
 
     Raises:
         SettingsError: the file cannot be read, or a setting is unknown or out of range.
@@ -46,7 +51,7 @@ def load_job(path: Path, overrides: Sequence[str] = ()) -> JobSettings:
         raise SettingsError(f"job file {path} is not valid TOML ({error}): mend it and try again") from error
     for override in overrides:
         _set_value(data, override)
-    return parse(JobSettings, data, source=str(path)).with_absolute_paths(path.absolute().parent)
+    return parse(JobSettings, data, source=str(path)).with_absolute_paths(folder or path.absolute().parent)
 
 
 def recode_settings(video: Path, output: Path, workspace: Path | None, overrides: Sequence[str]) -> RecodeSettings:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from prefect import flow
 
-from faceswap_core.config import JobSettings, names_checkpoint
+from faceswap_core.config import JobSettings
 from faceswap_core.errors import NoFaceError
 from faceswap_core.stages.weights import finished_weights
 from faceswap_core.types import Json
@@ -54,8 +54,8 @@ def _make(job: JobSettings, tally: Tally) -> Made:
     facesets = build_facesets(job, footage(job))
     plate = facesets[job.plate.video]
     _refuse_without_face(job, plate)
-    if names_checkpoint(job.train.model):
-        trained, weights = None, finished_weights(Path(job.train.model))
+    if job.train.model:
+        trained, weights = None, finished_weights(job.train.model)
     else:
         trained = train(job, facesets)
         weights = trained["weights"]
@@ -70,7 +70,7 @@ def footage(job: JobSettings) -> dict[Path, str]:
     if job.plate.truth:
         videos[job.plate.truth] = job.swap.to
     sides = [job.plate.subject, job.swap.to]
-    if names_checkpoint(job.train.model):
+    if job.train.model:
         sides = [job.swap.to] if job.plate.truth else []  # the mean face of the drawn person is a baseline
     return {video: name for name in sides for video in job.training_videos(name)} | videos
 

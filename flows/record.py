@@ -21,6 +21,7 @@ from faceswap_core.config import JobSettings
 from faceswap_core.config_recode import RecodeSettings
 from faceswap_core.storage import Workspace, atomic_path
 from faceswap_core.types import Json
+from flows.history import started
 from tasks.progress import StopRequestedError
 
 _LOGGERS = ("faceswap_core", "tasks", "flows", "prefect")
@@ -52,6 +53,7 @@ def recorded(job: JobSettings | RecodeSettings) -> Iterator[Run]:
         "run": run.run_id,
         "flow_run": prefect.runtime.flow_run.id,
         "command": sys.argv,
+        **started(),
         "job": job.model_dump(mode="json"),
         "versions": versions(),
         "began": _now(),

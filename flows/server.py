@@ -15,7 +15,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from typing import IO
 import platformdirs
 
 from faceswap_core.errors import EnvironmentFault
+from flows.zombies import bury
 
 STARTUP_SECONDS = 90.0
 """A fresh database takes 11-14 s on two idle cores."""
@@ -52,12 +53,9 @@ def prefect_server(*, quiet: bool, meanwhile: Callable[[], object] = lambda: Non
     Raises:
         EnvironmentFault: no server could be started.
     """
-    for name, value in _SETTINGS.items():
-        os.environ.setdefault(name, value)
     if quiet:
         os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")
-    home = Path(os.environ.setdefault("PREFECT_HOME", str(platformdirs.user_data_path("faceswap") / "prefect")))
-    home.mkdir(parents=True, exist_ok=True)
+    home = prefect_home()
     named = os.environ.get("PREFECT_API_URL") or recorded_server(home)
     if named:
         with _exported(named):
@@ -65,6 +63,15 @@ def prefect_server(*, quiet: bool, meanwhile: Callable[[], object] = lambda: Non
         return
     with _embedded(home, meanwhile) as url:
         yield url
+
+
+def prefect_home() -> Path:
+    """PREFECT_HOME, made and set like all else that Prefect reads when it is imported."""
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
+    home = Path(os.environ.setdefault("PREFECT_HOME", str(platformdirs.user_data_path("faceswap") / "prefect")))
+    home.mkdir(parents=True, exist_ok=True)
+    return home
 
 
 @contextmanager
@@ -101,40 +108,79 @@ def answers(url: str) -> bool:
 
 @contextmanager
 def _embedded(home: Path, meanwhile: Callable[[], object]) -> Iterator[str]:
-    """One server for this command and its children; it ends with this process, however that ends."""
+    """A server for this command and its children alone, on a port that nobody knows, without its pages."""
     with contextlib.ExitStack() as stack:
         database = _database(home, stack)
-        if _is_damaged(database):
-            _set_aside(database)
-        port = _free_port()
-        url = f"http://127.0.0.1:{port}/api"
+        settings = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1"}
+        with serving(home, database, "127.0.0.1", _free_port(), settings, meanwhile) as url:
+            yield url
+
+
+@contextmanager
+def serving(
+    home: Path,
+    database: Path,
+    host: str,
+    port: int,
+    settings: Mapping[str, str],
+    meanwhile: Callable[[], object] = lambda: None,
+) -> Iterator[str]:
+    """A server that ends with this process, however that ends; gives the URL of its API, which is exported.
+
+    Args:
+        home: PREFECT_HOME, where its log is written.
+        database: its SQLite file, which no other server may have open.
+        host: address that it listens on.
+        port: free port that it listens on.
+        settings: further environment of the server.
+        meanwhile: called while it starts.
+
+    Raises:
+        EnvironmentFault: it does not start.
+    """
+    url = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}/api"
+    if _is_damaged(database):
+        _set_aside(database)
+    with contextlib.ExitStack() as stack:
         stack.enter_context(_exported(url))
-        process = _start(home, database, port)
-        stack.callback(lambda: _stop(process))
+
+        def start() -> subprocess.Popen[bytes]:
+            process = _start(home, database, host, port, settings)
+            stack.callback(lambda: stop(process))
+            return process
+
+        process = start()
         meanwhile()
         if not _wait_until_up(process, url) and database.exists():
-            _stop(process)
+            stop(process)
             _set_aside(database)
-            process = _start(home, database, port)
+            process = start()
             _wait_until_up(process, url)
         if process.poll() is not None or not answers(url):
             raise EnvironmentFault(
                 f"the Prefect server did not start within {STARTUP_SECONDS:.0f} s: see {home / _LOG}, or set "
                 "PREFECT_API_URL to a server that runs"
             )
+        with contextlib.suppress(OSError):  # a run that stays listed as running costs nothing but clarity
+            bury(url)
         yield url
 
 
 def _database(home: Path, stack: contextlib.ExitStack) -> Path:
     """Database of the embedded server: the lasting one, or one of its own while another command uses that."""
-    lock = stack.enter_context((home / _LOCK).open("w"))
-    if _locked(lock):
-        return home / "prefect.db"
+    if lasting := open_database(home, stack):
+        return lasting
     aside = home / f"prefect-{os.getpid()}.db"
     print(f"another run is using {home / 'prefect.db'}: this one is recorded in its workspace only", file=sys.stderr)
     for suffix in ("", "-wal", "-shm"):
         stack.callback(Path(f"{aside}{suffix}").unlink, missing_ok=True)
     return aside
+
+
+def open_database(home: Path, stack: contextlib.ExitStack) -> Path | None:
+    """The lasting database, for this process alone until ``stack`` closes; None while another one has it."""
+    lock = stack.enter_context((home / _LOCK).open("w"))
+    return home / "prefect.db" if _locked(lock) else None
 
 
 def _locked(lock: IO[str]) -> bool:
@@ -173,18 +219,32 @@ def _set_aside(database: Path) -> None:
             part.rename(f"{aside}{suffix}")
 
 
-def _start(home: Path, database: Path, port: int) -> subprocess.Popen[bytes]:
+def _start(home: Path, database: Path, host: str, port: int, settings: Mapping[str, str]) -> subprocess.Popen[bytes]:
     environment = {
-        **os.environ,
         "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{database}",
-        "PREFECT_UI_ENABLED": "0",
-        "PREFECT__SERVER_EPHEMERAL": "1",
         "PREFECT__SERVER_FINAL": "1",
+        **settings,
     }
-    command = [sys.executable, "-P", "-m", "flows.server_child", str(port), str(os.getpid())]
-    with open(home / _LOG, "wb") as log:
+    return start_child(["flows.server_child", host, str(port), str(os.getpid())], environment, home / _LOG)
+
+
+def start_child(module: Sequence[str], environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+    """Run a module with its arguments in a session of its own, where Ctrl-C does not reach it.
+
+    Args:
+        module: name and arguments.
+        environment: beside that of this process.
+        log: file for what it prints.
+    """
+    command = [sys.executable, "-P", "-m", *module]
+    with open(log, "wb") as lines:
         return subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            command,
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=lines,
+            stderr=lines,
+            start_new_session=True,
         )
 
 
@@ -204,10 +264,11 @@ def _wait_until_up(process: subprocess.Popen[bytes], url: str) -> bool:
     return process.poll() is None
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def stop(process: subprocess.Popen[bytes], seconds: float = 5.0) -> None:
+    """Ask a child to end, and end it after some seconds."""
     process.terminate()
     try:
-        process.wait(timeout=5)
+        process.wait(timeout=seconds)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -1,4 +1,4 @@
-"""port, parent's process id -> a Prefect server that ends when its parent does (run as a module by flows.server)."""
+"""host, port, process id of the parent -> a Prefect server that ends when its parent does (run by flows.server)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def end_with(parent: int) -> None:
     threading.Thread(target=watch, name="watch-parent", daemon=True).start()
 
 
-def main(port: int, parent: int) -> None:
+def main(host: str, port: int, parent: int) -> None:
     """Serve until told to end."""
     import uvicorn
 
@@ -33,7 +33,7 @@ def main(port: int, parent: int) -> None:
     uvicorn.run(
         "prefect.server.api.server:create_app",
         factory=True,
-        host="127.0.0.1",
+        host=host,
         port=port,
         log_level="error",
         lifespan="on",
@@ -41,4 +41,4 @@ def main(port: int, parent: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

@@ -47,7 +47,7 @@ def smooth_frames(
     return smooth.smooth_frames(Workspace(workspace), chunk_index, swapped, before, after, settings)
 
 
-@stage_task("reencode-chunk", 2, run_name="reencode-chunk-{chunk_index:04d}", digests=encoder_digests)
+@stage_task("reencode-chunk", 3, run_name="reencode-chunk-{chunk_index:04d}", digests=encoder_digests)
 def reencode_chunk(
     workspace: str,
     plate: FileRef,
@@ -62,7 +62,7 @@ def reencode_chunk(
     return encode.reencode_chunk(Workspace(workspace), plate, frames, smoothed, blend, encode_settings, tell)
 
 
-@stage_task("encode-stream", digests=encoder_digests)
+@stage_task("encode-stream", 2, digests=encoder_digests)
 def encode_stream(
     workspace: str,
     plate: FileRef,

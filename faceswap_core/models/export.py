@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from faceswap_core.errors import EnvironmentFault, FaceswapError
-from faceswap_core.models import Original
+from faceswap_core.models import FaceNetwork
 from faceswap_core.types import F32
 
 OUTPUTS = ("swapped", "redrawn")
@@ -20,7 +20,7 @@ TOLERANCE = 1e-3
 class _Swap(nn.Module):
     """What the swap asks of a network: D_target(E(x)) and D_source(E(x))."""
 
-    def __init__(self, network: Original, source: int, target: int) -> None:
+    def __init__(self, network: FaceNetwork, source: int, target: int) -> None:
         super().__init__()
         self.network, self.source, self.target = network, source, target
 
@@ -28,7 +28,7 @@ class _Swap(nn.Module):
         return self.network(views, self.source, self.target), self.network(views, self.source, self.source)
 
 
-def export_onnx(network: Original, resolution: int, path: Path, *, source: int, target: int) -> float:
+def export_onnx(network: FaceNetwork, resolution: int, path: Path, *, source: int, target: int) -> float:
     """Write a network as ONNX and check it against itself.
 
     The graph takes ``views`` (N, 3, R, R) float32 0..1 of side ``source`` in the common colour space and gives

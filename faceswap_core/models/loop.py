@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -13,15 +13,16 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from faceswap_core.errors import DivergedError, SettingsError
-from faceswap_core.models import MODELS, OBJECTIVES, Original
+from faceswap_core.models import MODELS, FaceNetwork
 from faceswap_core.models.blocks import channels_last
 from faceswap_core.models.checkpoint import Store, warm_start
 from faceswap_core.models.chips import Batch, Sampler
-from faceswap_core.models.losses import masked_l1
+from faceswap_core.models.losses.shown import inside
 from faceswap_core.models.meter import LogRow, Meter
 from faceswap_core.models.optimizers import build_optimizer, rate_share, set_rate
 from faceswap_core.models.parallel import average_gradients
 from faceswap_core.models.recipe import Recipe
+from faceswap_core.models.reconstruction import Reconstruction
 from faceswap_core.types import Json, Progress
 
 ROW_EVERY = 100
@@ -32,11 +33,11 @@ _SETTLING_STEP = 2**40
 """Number of the first batch for statistics; no training reaches it."""
 
 
-def build_network(recipe: Recipe) -> Original:
+def build_network(recipe: Recipe) -> FaceNetwork:
     """A network with the initial weights of the recipe's seed; the global generator is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        network = MODELS[recipe.model](resolution=recipe.resolution, width=recipe.width, latent=recipe.latent)
+        network = MODELS[recipe.model](recipe.build)
     network.set_colors(recipe.color_mean, recipe.color_std)
     return network
 
@@ -69,7 +70,8 @@ class Trainer:
         self.ema = copy.deepcopy(self.network).eval().requires_grad_(False)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.recipe.seed + 1)
-            self.objective = channels_last(OBJECTIVES[self.recipe.model](self.recipe).to(self.device, self.dtype))
+            codes = self.network.code_length(self.recipe.build)
+            self.objective = channels_last(Reconstruction(self.recipe, codes).to(self.device, self.dtype))
         self.trained = {turn: self._unfrozen(turn) for turn in self.objective.turns}
         self.optimizers: dict[str, Optimizer] = {
             turn: build_optimizer(parameters.values(), self.recipe) for turn, parameters in self.trained.items()
@@ -136,7 +138,8 @@ class Trainer:
     @torch.no_grad()
     def _average(self) -> None:
         """Averaged weights follow; young ones faster, so that the first steps leave no trace."""
-        decay = min(self.recipe.ema, (1 + self.step) / (10 + self.step))
+        age = self.step - self.objective.averaged_since
+        decay = min(self.recipe.ema, (1 + age) / (10 + age))
         pairs = list(zip(self.ema.parameters(), self.network.parameters(), strict=True))
         torch._foreach_lerp_([e for e, _ in pairs], [p.detach() for _, p in pairs], 1 - decay)
 
@@ -156,13 +159,13 @@ class Trainer:
             return None
         views = views.to(self.device, self.dtype)
         made = self.ema(views[:, :3].contiguous(memory_format=torch.channels_last), side, side)
-        return float(masked_l1(made[:, :3], views[:, :3].clamp(0, 1), views[:, 3:], 1.0))
+        return float(inside((made[:, :3] - views[:, :3].clamp(0, 1)).abs(), views[:, 3:]))
 
     def save(self, store: Store) -> None:
         """Checkpoint."""
         facts: Json = {
             "step": self.step,
-            "recipe": vars(self.recipe),
+            "recipe": asdict(self.recipe),
             "random_numbers": "numpy.random.default_rng([seed, step]), torch.manual_seed(seed * 2000003 + step)",
             "rollbacks": self.rollbacks,
             "log": [vars(row) for row in self.log],

@@ -14,11 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from faceswap_core.models.alignment import LatentMatch
-from faceswap_core.models.blocks import full
 from faceswap_core.models.chips import Batch
-from faceswap_core.models.losses import rgba_loss
-from faceswap_core.models.original import Original
+from faceswap_core.models.network import FaceNetwork
 from faceswap_core.models.recipe import Recipe
 
 
@@ -37,13 +34,15 @@ class Objective(nn.Module):
 
     turns: tuple[str, ...] = ("network",)
     """Names of the turns of a step, in order; each has its own optimiser."""
+    averaged_since: int = 0
+    """Step from which on weights are averaged: earlier ones belong to what a schedule has replaced."""
 
     def __init__(self, recipe: Recipe) -> None:
         """Keep the recipe."""
         super().__init__()
         self.recipe = recipe
 
-    def trained(self, turn: str, network: Original) -> dict[str, nn.Parameter]:
+    def trained(self, turn: str, network: FaceNetwork) -> dict[str, nn.Parameter]:
         """Parameters stepped in a turn, by names that are unique over all turns; here the whole network."""
         return dict(network.named_parameters())
 
@@ -51,7 +50,7 @@ class Objective(nn.Module):
         """Step size of a turn's optimiser as a share of the recipe's; here all of it."""
         return 1.0
 
-    def begin(self, networks: Sequence[Original], step: int) -> None:
+    def begin(self, networks: Sequence[FaceNetwork], step: int) -> None:
         """Change networks before a step, where a schedule says so.
 
         Args:
@@ -60,7 +59,7 @@ class Objective(nn.Module):
         """
 
     @abstractmethod
-    def loss(self, turn: str, network: Original, batch: Batch, step: int) -> Loss:
+    def loss(self, turn: str, network: FaceNetwork, batch: Batch, step: int) -> Loss:
         """Pass a batch, or one of the parts it is accumulated from, and give the turn's loss.
 
         Args:
@@ -77,40 +76,3 @@ class Objective(nn.Module):
             device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"
         )
         return context
-
-
-class Reconstruction(Objective):
-    """Both people redrawn from their own views, with matched latent vectors."""
-
-    importance: Tensor
-
-    def __init__(self, recipe: Recipe) -> None:
-        """Build the memory of latent vectors and the map of the features."""
-        super().__init__(recipe)
-        self.match = LatentMatch(recipe.latent)
-        self.register_buffer("importance", importance_map(recipe), persistent=False)
-
-    def loss(self, turn: str, network: Original, batch: Batch, step: int) -> Loss:
-        """Image, edge and alpha losses of both sides, and the distance of their latent vectors."""
-        recipe = self.recipe
-        with self.arithmetic(batch.input_a.device):
-            *made, latents = network.reconstruct(batch.input_a, batch.input_b, batch.keep)
-        weights = {k: getattr(recipe, k) for k in ("mask_weight", "edge_weight", "alpha_weight")}
-        (loss_a, image_a), (loss_b, image_b) = (
-            rgba_loss(full(p), t, self.importance, **weights)
-            for p, t in zip(made, (batch.target_a, batch.target_b), strict=True)
-        )
-        total = loss_a + loss_b
-        if recipe.match_weight:
-            total = total + recipe.match_weight * self.match(latents, step)
-        return Loss(total, {"a": image_a.detach(), "b": image_b.detach()})
-
-
-def importance_map(recipe: Recipe) -> Tensor:
-    """Weight (1, 1, R, R) of each pixel: 1, and more around the features."""
-    axis = (torch.arange(recipe.resolution) + 0.5) / recipe.resolution
-    extra = torch.zeros(recipe.resolution, recipe.resolution)
-    for x, y, reach in recipe.features:
-        square = (axis[None, :] - x) ** 2 + (axis[:, None] - y) ** 2
-        extra = torch.maximum(extra, torch.exp(-0.5 * square / reach**2))
-    return (1 + recipe.feature_weight * extra)[None, None]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from faceswap_core.models.network import Build
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -11,30 +13,20 @@ class Recipe:
 
     model: str
     """Name in MODELS."""
-    resolution: int
-    """Side of a view in pixels."""
-    width: int
-    """Channels after the first convolution."""
-    latent: int
-    """Length of the bottleneck."""
+    build: Build
+    """Sizes of the network."""
     learning_rate: float
     """Step size of the optimiser."""
     ema: float
     """Decay of the averaged weights."""
     precision: str
     """``fp32``, ``bf16`` passes over fp32 weights, or ``fp64``, to compare trainings exactly."""
+    losses: dict[str, float]
+    """Weight of each loss by its name in LOSSES or NETWORK_LOSSES; what is not named does not count."""
     mask_weight: float
-    """Share of the image loss inside the mask."""
-    edge_weight: float
-    """Weight of the edge loss."""
-    feature_weight: float
-    """Further weight of eyes, brows and mouth."""
-    features: tuple[tuple[float, float, float], ...]
-    """Centre x, y and reach of each feature, as shares of the view's side."""
-    alpha_weight: float
-    """Weight of the alpha head's loss."""
-    match_weight: float
-    """Weight of the distance between both people's latent vectors."""
+    """Share of the image losses taken inside the mask."""
+    features: tuple[tuple[float, float, float, float], ...]
+    """Centre x, y and reach of each feature, as shares of the view's side, and its further weight."""
     seed: int
     """Seed of the initial weights."""
     color_mean: tuple[float, float, float]
@@ -57,5 +49,13 @@ class Recipe:
     """Step at which ``cosine``, and every staged objective, has run its course; None where nothing depends on it."""
     final_rate: float = 0.0
     """Share of the step size that ``cosine`` ends at."""
+    discriminator_rate: float = 2.0
+    """Step size of the discriminators, as a multiple of the network's."""
+    vgg: tuple[str, str] | None = None
+    """Weights file of VGG16 and its digest."""
+    arcface: tuple[str, str] | None = None
+    """ONNX file of a recognition network and its digest."""
+    arcface_matrix: tuple[float, ...] = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+    """Rows of the map from places of its crop to places of the view, both as shares from -1 to 1."""
     freeze: tuple[str, ...] = ()
     """Beginnings of the names of parameters that stay as they are."""

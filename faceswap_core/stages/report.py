@@ -6,6 +6,7 @@ import base64
 import io
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 
@@ -148,7 +149,7 @@ def model_facts(workspace: Workspace, weights: FileRef) -> Json:
     """Name, sizes, sides and steps of the network in use."""
     path = Path(weights["path"])
     facts = read_facts(path if path.is_absolute() else workspace.path(weights["path"]))
-    return {"model": facts.model, "steps": facts.step, "sides": list(facts.sides), **facts.sizes}
+    return {"model": facts.model, "steps": facts.step, "sides": list(facts.sides), **asdict(facts.build)}
 
 
 def device_facts(runtime: RuntimeSettings) -> Json:

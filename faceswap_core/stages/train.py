@@ -6,27 +6,25 @@ import hashlib
 import json
 import logging
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import TypedDict, cast
 
-import numpy as np
-
 from faceswap_core import layout, manifest
 from faceswap_core.config import AlignSettings, RuntimeSettings, TrainSettings
-from faceswap_core.config_loop import NEVER_CHANGE_WEIGHTS, RECIPE_FIELDS
+from faceswap_core.config_loop import NEVER_CHANGE_WEIGHTS
 from faceswap_core.errors import SettingsError
-from faceswap_core.faces.geometry import apply, template5, template_to_chip
 from faceswap_core.models.checkpoint import Store, save_weights
 from faceswap_core.models.loop import Trainer, train
 from faceswap_core.models.meter import peak_memory
 from faceswap_core.models.parallel import place
-from faceswap_core.models.recipe import Recipe
 from faceswap_core.schemas import TRAIN_LOG
 from faceswap_core.stages.align import AlignedChunk
 from faceswap_core.stages.images import png
 from faceswap_core.stages.lease import lease
 from faceswap_core.stages.normalize import color_facts
+from faceswap_core.stages.recipe import recipe_of
 from faceswap_core.stages.train_processes import check_processes, train_in_processes
 from faceswap_core.stages.training_faces import make_sampler, sampler_on
 from faceswap_core.stages.watch import Watch, preview_picture
@@ -39,7 +37,17 @@ _log = logging.getLogger(__name__)
 
 TRAINING_VERSION = 4
 """Raised when equal settings and faces give other weights."""
-_NOT_IN_THE_FOLDER_KEY = {"iterations", "checkpoint_every", "preset", "start_from", *NEVER_CHANGE_WEIGHTS}
+_NOT_IN_THE_FOLDER_KEY = {
+    "iterations",
+    "checkpoint_every",
+    "preset",
+    "model",
+    "start_from",
+    "vgg_file",
+    "arcface_file",
+    "min_faces",
+    *NEVER_CHANGE_WEIGHTS,
+}
 
 
 class Trained(TypedDict):
@@ -96,7 +104,7 @@ def train_model(
     colors = color_facts(workspace, stats)
     sampler = sampler_on(device, make_sampler(workspace, (side_a, side_b), names, colors, settings, align, seed))
     about = {"settings": key, "versions": {name: version(name) for name in ("faceswap-pipeline", "torch")}}
-    recipe = _recipe(settings, align, seed, colors[names[1]])
+    recipe = recipe_of(settings, align, seed, colors[names[1]])
     trainer = Trainer(recipe, device, about, compile=runtime.compile)
     store = Store(folder, settings.keep_last, settings.keep_best)
     with lease(folder) as renew:
@@ -128,10 +136,8 @@ def train_model(
         trainer.settle(sampler)
         _log.info("trained %d steps, %d in all", trainer.step - began, trainer.step)
         facts: Json = {
-            "model": settings.model,
-            "resolution": settings.resolution,
-            "width": settings.width,
-            "latent": settings.latent,
+            "model": settings.model_name,
+            "build": asdict(recipe.build),
             "sides": list(names),
             "coverage": align.coverage,
             "eye_distance": align.eye_distance,
@@ -198,37 +204,6 @@ def folder_key(
         "device": device,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _recipe(settings: TrainSettings, align: AlignSettings, seed: int, common: dict[str, list[float]]) -> Recipe:
-    mean, std = (tuple(v / 255 for v in common[k]) for k in ("mean", "std"))
-    return Recipe(
-        model=settings.model,
-        resolution=settings.resolution,
-        width=settings.width,
-        latent=settings.latent,
-        learning_rate=settings.learning_rate,
-        ema=settings.ema,
-        precision=settings.precision,
-        mask_weight=settings.mask_weight,
-        edge_weight=settings.edge_weight,
-        feature_weight=settings.feature_weight,
-        features=feature_spots(align),
-        alpha_weight=settings.alpha_weight,
-        match_weight=settings.match_weight,
-        seed=seed,
-        color_mean=(mean[0], mean[1], mean[2]),
-        color_std=(std[0], std[1], std[2]),
-        **{name: getattr(settings, name) for name in RECIPE_FIELDS},
-    )
-
-
-def feature_spots(align: AlignSettings) -> tuple[tuple[float, float, float], ...]:
-    """Centre x, y and reach of both eyes with their brows and of the mouth, as shares of the view's side."""
-    to_view = template_to_chip(1000, align.eye_distance, 1.0) / 1000
-    eyes, mouth = np.add(template5()[:2], [0.0, -0.1]), template5()[3:].mean(0)
-    spots = apply(to_view, np.array([*eyes, mouth]))
-    return tuple((float(x), float(y), 0.3 * align.eye_distance) for x, y in spots)
 
 
 def _publish_weights(workspace: Workspace, folder: Path, trainer: Trainer, facts: Json) -> FileRef:

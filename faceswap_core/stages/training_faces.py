@@ -12,12 +12,14 @@ from faceswap_core import manifest
 from faceswap_core.config import AlignSettings, TrainSettings
 from faceswap_core.config_loop import AUGMENT_FIELDS
 from faceswap_core.errors import NoFaceError
+from faceswap_core.models import MODELS
 from faceswap_core.models.augment import Augmentation
 from faceswap_core.models.chips import Sampler
 from faceswap_core.models.faces import Side, pose_weights
 from faceswap_core.schemas import ALIGNED, MASKS
 from faceswap_core.stages.align import AlignedChunk
 from faceswap_core.stages.images import unpack
+from faceswap_core.stages.recipe import build_of
 from faceswap_core.storage import Workspace
 from faceswap_core.types import F64, U8
 
@@ -34,13 +36,16 @@ def make_sampler(
     """Read the faces of both sides, and say how batches are drawn from them.
 
     Raises:
-        NoFaceError: a side has none.
+        NoFaceError: a side has fewer than ``settings.min_faces``.
     """
     loaded = []
     for name, chunks in zip(names, sides, strict=True):
         chips, held_out, poses = split_chips(workspace, chunks, settings.validation_share)
-        if not len(chips):
-            raise NoFaceError(f"subject {name!r} has no face to train on: give videos that show it")
+        if len(chips) < settings.min_faces:
+            raise NoFaceError(
+                f"subject {name!r} has {len(chips)} faces to train on, fewer than train.min_faces "
+                f"({settings.min_faces}): give more footage that shows it, or lower detect.min_score"
+            )
         found = colors[name]
         weights = pose_weights(poses) if settings.sampling == "pose" else None
         loaded.append(Side(chips, held_out, np.array(found["scale"]), np.array(found["shift"]), weights))
@@ -54,7 +59,7 @@ def make_sampler(
         resolution=settings.resolution,
         coverage=align.coverage,
         how=how,
-        latent=settings.latent,
+        latent=MODELS[settings.model_name].code_length(build_of(settings)),
         dropout=settings.dropout,
     )
 

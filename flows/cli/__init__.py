@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import typer
 
-from flows.cli import demo, recode, run
+from flows.cli import bench, demo, export, recode, run, runs, up
+
+# read when numpy is first imported: small products gain nothing from threads, and waiting ones eat the encoder's time
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 app = typer.Typer(
     name="faceswap",
@@ -16,6 +21,10 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("run")(run.run)
 app.command("recode")(recode.recode)
+app.command("up")(up.up)
+app.command("bench")(bench.bench)
+app.command("export")(export.export)
+app.add_typer(runs.app, name="runs")
 
 
 @app.callback()

@@ -1,6 +1,7 @@
 import json
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import time
@@ -13,39 +14,39 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from faceswap_core.errors import DivergedError, ManifestError, SettingsError
-from faceswap_core.models import alignment
+from faceswap_core.models import Build, alignment
 from faceswap_core.models.checkpoint import POINTER, Store, load_weights, save_weights
 from faceswap_core.models.loop import Trainer, build_network, diverged, train
 from faceswap_core.models.meter import LogRow, Meter
-from faceswap_core.models.objective import importance_map
 from faceswap_core.models.optimizers import rate_share
 from faceswap_core.models.preview import preview_views
 from faceswap_core.models.recipe import Recipe
+from faceswap_core.models.reconstruction import importance_map
 from faceswap_core.storage import sha256_file
 from faceswap_core.types import no_progress
 
 RECIPE = Recipe(
     model="original",
-    resolution=64,
-    width=4,
-    latent=8,
+    build=Build(resolution=64, width=4, latent=8),
     learning_rate=1e-3,
     ema=0.995,
     precision="fp32",
+    losses={"l1": 1.0, "edge": 1.0, "alpha": 0.1, "match": 0.2},
     mask_weight=1.0,
-    edge_weight=1.0,
-    feature_weight=3.0,
-    features=((0.3, 0.3, 0.1), (0.7, 0.3, 0.1)),
-    alpha_weight=0.1,
-    match_weight=0.2,
+    features=((0.3, 0.3, 0.1, 3.0), (0.7, 0.3, 0.1, 3.0)),
     seed=0,
     color_mean=(0.6, 0.5, 0.4),
     color_std=(0.2, 0.2, 0.1),
 )
+WIDER = replace(RECIPE, build=Build(resolution=64, width=8, latent=8))
 
 
 def fresh(**changes):
     return Trainer(replace(RECIPE, **changes), torch.device("cpu"))
+
+
+def weighing(**losses):
+    return fresh(losses={**RECIPE.losses, **losses})
 
 
 def run(trainer, sampler, iterations, folder, every=1000, progress=no_progress):
@@ -75,7 +76,7 @@ def state(trainer):
 def few_steps(sampler, steps):
     """A trainer in float64 after some steps, with latent vectors matched from the third on."""
     alignment._REMEMBERED = 8
-    trainer = fresh(precision="fp64", match_weight=2.0)
+    trainer = fresh(precision="fp64", losses={**RECIPE.losses, "match": 2.0})
     for step in range(steps):
         trainer.train_step(sampler.draw(step))
     trainer.settle(sampler)
@@ -110,11 +111,11 @@ class TestResume:
 
     def test_remembered_latent_vectors_come_back_too(self, sampler, tmp_path, monkeypatch):
         monkeypatch.setattr(alignment, "_REMEMBERED", 8)
-        straight, unmatched = fresh(match_weight=5.0), fresh(match_weight=0.0)
+        straight, unmatched = weighing(match=5.0), weighing(match=0.0)
         run(straight, sampler, 6, tmp_path / "straight")
         run(unmatched, sampler, 6, tmp_path / "unmatched")
-        run(fresh(match_weight=5.0), sampler, 3, tmp_path / "parts")
-        resumed = fresh(match_weight=5.0)
+        run(weighing(match=5.0), sampler, 3, tmp_path / "parts")
+        resumed = weighing(match=5.0)
         resumed.restore(Store(tmp_path / "parts"))
         run(resumed, sampler, 6, tmp_path / "parts")
         assert_equal_states(state(resumed), state(straight))
@@ -184,7 +185,7 @@ class TestCheckpointFiles:
 
     def test_checkpoint_of_another_network_is_refused(self, folder):
         with pytest.raises(ManifestError):
-            fresh(width=8).restore(Store(folder))
+            Trainer(WIDER, torch.device("cpu")).restore(Store(folder))
 
     def test_checkpoint_without_moments_is_refused(self, folder):
         only = {f"network.{k}": v.contiguous() for k, v in fresh().network.state_dict().items()}
@@ -237,7 +238,7 @@ class TestWeights:
     def test_weights_of_another_size_are_refused(self, tmp_path):
         save_weights(tmp_path / "w.safetensors", build_network(RECIPE), {})
         with pytest.raises(ManifestError, match="do not fit"):
-            load_weights(tmp_path / "w.safetensors", build_network(replace(RECIPE, width=8)))
+            load_weights(tmp_path / "w.safetensors", build_network(WIDER))
 
 
 class TestTraining:
@@ -340,6 +341,26 @@ def test_settled_statistics_depend_on_the_weights_alone(sampler):
         assert torch.equal(a, b)
 
 
+def test_200_steps_equal_120_a_kill_and_80_bit_for_bit(sampler, tmp_path):
+    straight = fresh()
+    run(straight, sampler, 200, tmp_path / "straight", every=40)
+    worker = Path(__file__).with_name("resume_worker.py")
+    process = subprocess.Popen([sys.executable, str(worker), str(tmp_path / "killed")])
+    pointer = tmp_path / "killed" / POINTER
+    for _ in range(3000):
+        if pointer.is_file() and json.loads(pointer.read_text())["step"] == 120:
+            break
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    resumed = fresh()
+    resumed.restore(Store(tmp_path / "killed"))
+    assert resumed.step == 120
+    run(resumed, sampler, 200, tmp_path / "killed", every=40)
+    assert_equal_states(state(resumed), state(straight))
+
+
 class TestSeveralProcesses:
     def test_two_processes_equal_one_with_the_whole_batch(self, sampler, tmp_path, monkeypatch):
         """Twenty steps in float64; the loss is a mean over samples, whichever process passes them."""
@@ -358,7 +379,7 @@ class TestSeveralProcesses:
         assert float(moved.abs().max()) > 1e-3
 
     def test_parts_of_a_batch_add_up_to_it_where_no_statistics_are_shared(self, sampler):
-        whole, parts = (fresh(precision="fp64", accumulate=n, match_weight=0.0) for n in (1, 2))
+        whole, parts = (fresh(precision="fp64", accumulate=n, losses={**RECIPE.losses, "match": 0.0}) for n in (1, 2))
         for trainer in (whole, parts):
             trainer.network.eval()  # fixed statistics of the latent vectors
         even = replace(sampler, a=replace(sampler.a, chips=sampler.a.chips | 3), b=sampler.b)
@@ -411,7 +432,9 @@ class TestTurns:
         start = state_of_weights(free)
         for trainer in (free, clipped):
             trainer.train_step(sampler.draw(0))
-        way = [sum(float((v.detach() - start[k]).norm()) for k, v in t.network.named_parameters()) for t in (free, clipped)]
+        way = [
+            sum(float((v.detach() - start[k]).norm()) for k, v in t.network.named_parameters()) for t in (free, clipped)
+        ]
         assert way[1] < 1e-3 * way[0]
 
 
@@ -476,7 +499,7 @@ class TestKept:
         assert files == [f"step-{n:08d}.safetensors" for n in (2, 4, 5, 6)]
 
     def test_warm_start_takes_what_fits(self, tmp_path):
-        donor, other = build_network(replace(RECIPE, seed=1)), fresh(latent=16)
+        donor, other = build_network(replace(RECIPE, seed=1)), fresh(build=replace(RECIPE.build, latent=16))
         save_weights(tmp_path / "w.safetensors", donor, {})
         before = other.network.encoder.squeeze.weight.clone()
         assert 0 < other.start_from(tmp_path / "w.safetensors") < len(donor.state_dict())

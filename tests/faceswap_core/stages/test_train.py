@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from faceswap_core import layout, manifest
 from faceswap_core.config import AlignSettings, RuntimeSettings, TrainSettings
 from faceswap_core.errors import EnvironmentFault, ManifestError, ResourceError, SettingsError
+from faceswap_core.models import Build
 from faceswap_core.schemas import ALIGNED, COLOR_STATS, TRAIN_LOG
 from faceswap_core.stages.images import unpack
 from faceswap_core.stages.swap import swap_frames
@@ -136,7 +137,7 @@ class TestTrained:
         facts = read_facts(chain.workspace.path(trained["weights"]["path"]))
         assert facts.sides == ("a", "b")
         assert (facts.model, facts.step) == ("original", 8)
-        assert facts.sizes == {"resolution": 64, "width": 4, "latent": 8}
+        assert facts.build == Build(resolution=64, width=4, latent=8)
         assert (facts.coverage, facts.eye_distance) == (chain.align.coverage, chain.align.eye_distance)
         whole = {r["subject"]: r for r in manifest.stream(chain.workspace, stats, COLOR_STATS) if r["track_id"] is None}
         for name, colors in zip("ab", facts.colors, strict=True):

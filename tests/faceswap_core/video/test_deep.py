@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 from av.video.frame import VideoFrame
-from clips import BY_FFMPEG
+from oracle import NEEDED
 
 from faceswap_core.errors import EnvironmentFault, MediaError
 from faceswap_core.video import exr
@@ -114,7 +114,7 @@ def test_eight_bits_of_it_are_the_usual_picture(clip, name):
     assert np.abs(shallow - to_rgb(frame)).max() <= 6
 
 
-@BY_FFMPEG
+@NEEDED
 def test_ffmpeg_finds_the_same_colours(clip):
     path = clip("ten.mp4")
     raw = subprocess.run(

@@ -2,9 +2,9 @@ import subprocess
 from fractions import Fraction
 
 import pytest
-from clips import BY_FFMPEG
 from hypothesis import given
 from hypothesis import strategies as st
+from oracle import NEEDED
 
 from faceswap_core.video.timecode import Timecode, parse_timecode, read_timecode
 
@@ -56,7 +56,7 @@ def test_later_frames_count_on_and_midnight_begins_anew():
     assert Timecode(0, 30, True).later(1001 * Fraction(60, 1000), NTSC).frames == 1800
 
 
-@BY_FFMPEG
+@NEEDED
 @pytest.mark.parametrize(
     ("suffix", "text"), [("mov", "01:02:03:04"), ("mp4", "01:02:03;04"), ("mkv", "01:02:03:04"), ("mxf", "01:02:03:04")]
 )

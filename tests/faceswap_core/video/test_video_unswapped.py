@@ -21,11 +21,12 @@ from faceswap_core.types import Json
 
 X264 = EncodeSettings(preset="draft", codec="libx264", crf=0, options={"preset": "ultrafast"})
 FFV1 = EncodeSettings(codec="ffv1")
-ONLY_FFV1 = ("odd.webm", "moving.gif")
-"""What x264 refuses: an odd size with halved chroma, and red, green and blue with alpha."""
+ONLY_FFV1 = ("odd.webm", "odd.mkv", "odd422.mkv", "odd_ten.mkv", "odd.gif", "moving.gif")
+"""What x264 cannot hold as it is: an odd size with halved chroma, and red, green and blue with alpha."""
 QUICK = ("vfr.mp4", "subs.mkv", "b.ts", "rotated270.mov", "one_frame.mp4")
 CONTAINERS = {
     **{"b.flv": ".mkv", "b.avi": ".mp4", "mpeg4.avi": ".mp4", "odd.webm": ".mkv", "moving.gif": ".mkv"},
+    "odd.gif": ".mkv",
     **{"raw.h264": ".mkv", "raw.hevc": ".mkv", "mpeg2.mpg": ".mp4"},
 }
 """Where the source's own container is not written: Matroska where its milliseconds hold the times, else MP4."""
@@ -79,7 +80,7 @@ def differences(times: list[Fraction]) -> list[Fraction]:
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(n, marks=[*([] if n in QUICK else [pytest.mark.release]), *[clips.BY_FFMPEG] * bool(r.ffmpeg)])
+        pytest.param(n, marks=[*([] if n in QUICK else [pytest.mark.release]), *[oracle.NEEDED] * bool(r.ffmpeg)])
         for n, r in clips.RECIPES.items()
     ],
 )

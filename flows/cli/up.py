@@ -1,0 +1,45 @@
+"""`faceswap up`: server, UI, work pool, deployments and a worker on this machine."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+from typing import Annotated
+
+import typer
+
+from faceswap_core.errors import FaceswapError
+from flows.cli.session import INTERRUPTED, refused
+
+
+def up(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the API and the UI.")] = 4200,
+    host: Annotated[str, typer.Option(help="Address to listen on; others than loopback need an auth string.")] = (
+        "127.0.0.1"
+    ),
+    limit: Annotated[int, typer.Option(min=1, max=64, help="Runs worked on at once.")] = 2,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line on stdout.")] = False,
+    debug: Annotated[bool, typer.Option(help="Show tracebacks.")] = False,
+) -> None:
+    """Start everything that scheduled jobs need, and stop it again on Ctrl-C."""
+    from flows.service import service, wait
+
+    stopped = threading.Event()
+    try:
+        with service(host, port, limit) as address:
+            _say(address, as_json)
+            wait(stopped, (signal.SIGINT, signal.SIGTERM))
+            print("stopping", file=sys.stderr, flush=True)
+    except FaceswapError as error:
+        raise typer.Exit(refused(error, as_json=as_json, debug=debug)) from error
+    except KeyboardInterrupt as error:
+        raise typer.Exit(INTERRUPTED) from error
+
+
+def _say(address: str, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"event": "up", "ui": address, "api_url": f"{address}/api"}), flush=True)
+    else:
+        print(f"the flow UI is at {address}; Ctrl-C stops it", flush=True)

@@ -1,0 +1,103 @@
+"""job -> one part of it: what several machines share, each starting where the manifests of the workspace end.
+
+What an earlier part has published is found in the workspace by its key, so that a part never does it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from prefect import flow
+
+from faceswap_core.config import JobSettings
+from faceswap_core.errors import SettingsError
+from faceswap_core.types import Json
+from flows.faceset import Faceset, build_facesets
+from flows.pipeline import footage, swap_video
+from flows.preflight import check_job
+from flows.record import recorded
+from flows.training import train
+from tasks import progress
+from tasks.options import job_runner
+from tasks.tally import Tally, counting
+
+Work = Callable[[JobSettings, Mapping[Path, Faceset]], Json]
+
+
+@flow(name="build-faceset", flow_run_name="faceset · {job.name}", persist_result=False)
+def build_faceset(job: JobSettings) -> Json:
+    """Decode, search, track and align every video of a job.
+
+    Args:
+        job: Everything the job file says.
+
+    Returns:
+        run, faces of each video, computed, cached and seconds.
+    """
+    return _part(job, lambda _job, _facesets: {})
+
+
+@flow(name="train-network", flow_run_name="train · {job.name}", persist_result=False)
+def train_network(job: JobSettings, force: bool = False) -> Json:
+    """Train the network of a job, after its facesets.
+
+    Args:
+        job: Everything the job file says.
+        force: Whether to train where it was refused for its cost.
+
+    Returns:
+        run, faces of each video, path of the weights, computed, cached and seconds.
+    """
+    check_job(job.with_absolute_paths(Path.cwd()), force=force)
+    return _part(job, lambda job, facesets: {"weights": train(job, facesets)["weights"]["path"]})
+
+
+@flow(name="convert-plate", flow_run_name="convert · {job.name}", persist_result=False)
+def convert_plate(job: JobSettings, checkpoint: Path) -> Json:
+    """Swap a plate with a finished network; nothing is trained.
+
+    Args:
+        job: Everything the job file says.
+        checkpoint: Folder of the finished network.
+
+    Returns:
+        run, output, report, computed, cached and seconds of the run.
+    """
+    trained = job.train.model_copy(update={"model": str(checkpoint.absolute())})
+    return swap_video(job.model_copy(update={"train": trained}))
+
+
+@flow(name="evaluate-job", flow_run_name="evaluate · {job.name}", persist_result=False)
+def evaluate_job(job: JobSettings, force: bool = False) -> Json:
+    """Judge the swap of a job against its ground truth; what is not there yet is made first.
+
+    Args:
+        job: Everything the job file says; ``plate.truth`` names the truth.
+        force: Whether to run a job that was refused for its cost.
+
+    Returns:
+        run, output, report, computed, cached and seconds of the run.
+    """
+    if job.plate.truth is None:
+        raise SettingsError("plate.truth is not set: only the swap of a rendered actor's plate has a ground truth")
+    return swap_video(job, force=force)
+
+
+def _part(job: JobSettings, work: Work) -> Json:
+    job = job.with_absolute_paths(Path.cwd())
+    tally = Tally()
+    with recorded(job) as run, counting(tally), job_runner(str(job.workspace), job.runtime.workers):
+        facesets = build_facesets(job, footage(job))
+        made = work(job, facesets)
+        stages = tally.report().values()
+        result: Json = {
+            "run": run.run_id,
+            "faces": {str(video): faceset.faces for video, faceset in facesets.items()},
+            **made,
+            "computed": sum(stage["computed"] for stage in stages),
+            "cached": sum(stage["cached"] for stage in stages),
+            "seconds": round(run.seconds, 3),
+        }
+        progress.publish_result(result)
+        return result
