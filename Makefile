@@ -34,6 +34,7 @@ check: install
 bench: install
 	$(BIN)/python -m benchmarks.video_index
 	$(BIN)/python -m benchmarks.video_recode
+	$(BIN)/python -m benchmarks.train_step
 	$(BIN)/python -m benchmarks.swap_error
 
 clean:
