@@ -130,6 +130,7 @@ class Modulated(FaceNetwork):
 
     def drawn(self, codes: Tensor, sides: Sequence[int]) -> list[Views]:
         """One pass of the one decoder for everybody."""
-        people = torch.tensor(list(sides), device=codes.device).repeat_interleave(len(codes) // len(sides))
+        parts = zip(sides, codes.chunk(len(sides)), strict=True)
+        people = torch.cat([part.new_full((len(part),), side, dtype=torch.int64) for side, part in parts])
         views = self.decoder(codes, people)
         return list(zip(*(v.chunk(len(sides)) for v in views), strict=True))

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from faceswap_core.config_network import MODEL_DEFAULTS
-from faceswap_core.models import MODELS, Build
+from faceswap_core.models import MODELS, Build, loop
 from faceswap_core.models.checkpoint import Store
 from faceswap_core.models.loop import Trainer, train
 from faceswap_core.models.recipe import Recipe
@@ -27,6 +27,11 @@ RECIPE = Recipe(
     color_mean=(0.6, 0.5, 0.4),
     color_std=(0.2, 0.2, 0.1),
 )
+
+
+@pytest.fixture(autouse=True)
+def few_batches_to_settle_by(monkeypatch):
+    monkeypatch.setattr(loop, "_SETTLING_BATCHES", 2)
 
 
 def recipe_of(model):
