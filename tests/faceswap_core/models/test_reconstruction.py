@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -69,8 +70,9 @@ class TestEveryModel:
     def test_its_loss_falls(self, model, sampler):
         trainer = Trainer(replace(recipe_of(model), learning_rate=3e-3, schedule_steps=None), CPU)
         batch = sampler.draw(0)
-        shown = [trainer.train_step(batch) for _ in range(25)]
-        assert shown[-1]["a"] + shown[-1]["b"] < 0.9 * (shown[0]["a"] + shown[0]["b"])
+        shown = [trainer.train_step(batch) for _ in range(30)]
+        losses = [float(s["a"] + s["b"]) for s in shown]
+        assert np.mean(losses[-5:]) < np.mean(losses[:5])
 
 
 class TestLosses:
