@@ -120,8 +120,17 @@ class SelfAttention(nn.Module):
         missing = (0, 0, 0, 0, 0, x.shape[1] - query.shape[1])
         query, key = functional.pad(query, missing), functional.pad(key, missing)
         query, key, value = (t.flatten(2).transpose(1, 2)[:, None] for t in (query, key, value))  # (N, 1, places, C)
-        mixed = functional.scaled_dot_product_attention(query, key, value, scale=1.0)
+        mixed = _attended(query, key, value)
         return x + self.gamma * mixed[:, 0].transpose(1, 2).reshape(x.shape)
+
+
+def _attended(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """softmax(q k) v of (N, 1, places, C); on a CPU in full precision, where the fused kernel is twice as fast."""
+    if query.is_cuda:
+        return functional.scaled_dot_product_attention(query, key, value, scale=1.0)
+    with torch.autocast(query.device.type, enabled=False):
+        full = (t.to(torch.promote_types(t.dtype, torch.float32)) for t in (query, key, value))
+        return functional.scaled_dot_product_attention(*full, scale=1.0)
 
 
 class SideNorm(nn.Module):
