@@ -167,12 +167,12 @@ def random_light(rng: np.random.Generator, count: int, how: Augmentation) -> tup
     Input and target get the same light, so that a decoder learns to draw light that it has not seen.
 
     Returns:
-        gains (count, 3) of the channels, and slopes (count, 2) along x and y, both natural logarithms; a slope is
-        that from the view's centre to its edge.
+        gains (count, 3) of the channels, and slopes (count, 2) along x and y, natural logarithms from the view's
+        centre to its edge.
     """
     gain = rng.normal(0, how.color, (count, 1)) + rng.normal(0, how.color / 2, (count, 3))
     slope = rng.normal(0, how.light, (count, 2))
-    return gain.astype(np.float32), slope.astype(np.float32)
+    return np.exp(gain).astype(np.float32), slope.astype(np.float32)
 
 
 def plain_views(chips: U8, *, resolution: int, coverage: float) -> F32:

@@ -124,13 +124,17 @@ class SelfAttention(nn.Module):
         return x + self.gamma * mixed[:, 0].transpose(1, 2).reshape(x.shape)
 
 
+def full(x: Tensor) -> Tensor:
+    """The tensor in float32, or wider where it is: what losses and statistics are taken in."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 def _attended(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """softmax(q k) v of (N, 1, places, C); on a CPU in full precision, where the fused kernel is twice as fast."""
     if query.is_cuda:
         return functional.scaled_dot_product_attention(query, key, value, scale=1.0)
     with torch.autocast(query.device.type, enabled=False):
-        full = (t.to(torch.promote_types(t.dtype, torch.float32)) for t in (query, key, value))
-        return functional.scaled_dot_product_attention(*full, scale=1.0)
+        return functional.scaled_dot_product_attention(full(query), full(key), full(value), scale=1.0)
 
 
 class SideNorm(nn.Module):
@@ -147,7 +151,7 @@ class SideNorm(nn.Module):
 
     def forward(self, x: Tensor, sides: Sequence[int]) -> Tensor:
         """Normalise (N, C) or (N, C, h, w) to float32; ``sides`` names the person of each equal part, in order."""
-        flat = x.to(torch.promote_types(x.dtype, torch.float32))
+        flat = full(x)
         parts = (flat if x.dim() == 2 else flat.flatten(2)).chunk(len(sides))
         normed = [own_part(self.sides[side](gathered(p))) for side, p in zip(sides, parts, strict=True)]
         return torch.cat(normed).view(x.shape)

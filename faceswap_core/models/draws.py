@@ -34,7 +34,7 @@ class Draws:
     offsets: F32
     """(N, 3): colours 0..255 * factors + offsets = colours 0..1 in the common space, matched where so drawn."""
     gains: F32
-    """(N, 3) of the channels, natural logarithms."""
+    """(N, 3) of the channels."""
     slopes: F32
     """(N, 2) of the light, natural logarithms."""
     lab: F32

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from faceswap_core.models.blocks import SideNorm
+from faceswap_core.models.blocks import SideNorm, full
 
 Views = tuple[Tensor, ...]
 """RGBA pictures (N, 4, r, r) 0..1 of one person, the full size R first, then any coarser ones."""
@@ -141,13 +141,13 @@ class FaceNetwork(nn.Module):
         raw: tuple[list[Tensor], list[Tensor]] = ([], [])
         for pair in batches:
             for found, x in zip(raw, pair, strict=True):
-                found.append(self.squeezed(self._centred(x)).float())
+                found.append(full(self.squeezed(self._centred(x))))
         for side, found in enumerate(raw):
             self.norm.settle(torch.cat(found), side)
 
     def _normalised(self, raw: Tensor, sides: Sequence[int]) -> Tensor:
         if self.norm is None:
-            return raw.to(torch.promote_types(raw.dtype, torch.float32))
+            return full(raw)
         out: Tensor = self.norm(raw, sides)
         return out
 

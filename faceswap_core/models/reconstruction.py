@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from faceswap_core.models.alignment import LatentMatch
-from faceswap_core.models.blocks import code_vectors
+from faceswap_core.models.blocks import code_vectors, full
 from faceswap_core.models.chips import Batch
 from faceswap_core.models.gan import Gan
 from faceswap_core.models.losses import LOSSES, Shown
@@ -155,11 +155,6 @@ class Reconstruction(Objective):
 def _detached(shown: Shown) -> Shown:
     made, alpha, raw = shown.made.detach(), shown.alpha.detach(), shown.raw.detach()
     return replace(shown, made=made, alpha=alpha, raw=raw)
-
-
-def full(x: Tensor) -> Tensor:
-    """The tensor in float32, or wider where it is: what losses and statistics are taken in."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def importance_map(recipe: Recipe) -> Tensor:

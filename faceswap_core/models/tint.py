@@ -21,7 +21,7 @@ def relit(views: Tensor, gains: Tensor, slopes: Tensor) -> Tensor:
 
     Args:
         views: (N, C, H, R), one or more square views of R px beneath each other, all lit alike.
-        gains: (N, 3) of the first three channels, natural logarithms; further channels get none of it.
+        gains: (N, 3) of the first three channels; further channels get none of it.
         slopes: (N, 2) of the shading along x and y, from a view's centre to its edge.
     """
     side = views.shape[-1]
@@ -29,7 +29,7 @@ def relit(views: Tensor, gains: Tensor, slopes: Tensor) -> Tensor:
     across = (slopes[:, :1] * axis).exp()[:, None, None, :]
     down = (slopes[:, 1:] * axis).exp().repeat(1, views.shape[-2] // side)[:, None, :, None]
     tint = torch.ones(views.shape[:2], dtype=views.dtype, device=views.device)
-    tint[:, :3] = gains.exp()
+    tint[:, :3] = gains
     return views * (down * across) * tint[:, :, None, None]
 
 

@@ -6,7 +6,7 @@ import os
 
 import typer
 
-from flows.cli import demo, recode, run, runs, up
+from flows.cli import bench, demo, export, recode, run, runs, up
 
 # read when numpy is first imported: small products gain nothing from threads, and waiting ones eat the encoder's time
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -22,6 +22,8 @@ app.command("demo")(demo.demo)
 app.command("run")(run.run)
 app.command("recode")(recode.recode)
 app.command("up")(up.up)
+app.command("bench")(bench.bench)
+app.command("export")(export.export)
 app.add_typer(runs.app, name="runs")
 
 

@@ -17,6 +17,10 @@ def one_thread():
 
 @pytest.fixture
 def sampler():
+    return make_sampler()
+
+
+def make_sampler():
     """Faces made of soft noise: two sides of 10 and 12 chips, 3 held out each."""
     rng = np.random.default_rng(0)
 

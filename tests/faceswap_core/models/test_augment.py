@@ -158,12 +158,14 @@ def test_no_chips_give_no_views():
 
 
 def test_no_light_and_no_colour_draw_nothing():
-    for found in random_light(np.random.default_rng(0), 3, NOTHING):
-        assert (found == 0).all()
+    gains, slopes = random_light(np.random.default_rng(0), 3, NOTHING)
+    assert (gains == 1).all()
+    assert (slopes == 0).all()
 
 
 def test_light_is_a_slope_about_a_gain_of_the_whole_view():
     gains, slopes = random_light(np.random.default_rng(0), 6000, replace(FULL, light=0.2, color=0.1))
+    gains = np.log(gains)
     assert gains.mean(-1).std() == pytest.approx(np.hypot(0.1, 0.05 / np.sqrt(3)), rel=0.1)
     assert (gains - gains.mean(-1, keepdims=True)).std() == pytest.approx(0.05 * np.sqrt(2 / 3), rel=0.1)
     assert slopes.std(0) == pytest.approx([0.2, 0.2], rel=0.1)

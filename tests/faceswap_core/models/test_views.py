@@ -24,11 +24,11 @@ def picture(count=2, side=64):
 class TestRelit:
     def test_no_light_leaves_every_pixel(self):
         views = picture()
-        assert torch.equal(relit(views, torch.zeros(2, 3), torch.zeros(2, 2)), views)
+        assert torch.equal(relit(views, torch.ones(2, 3), torch.zeros(2, 2)), views)
 
     def test_slope_is_that_from_the_centre_to_the_edge_of_each_stacked_view(self):
         stacked = torch.ones(1, 4, 128, 64)
-        out = relit(stacked, torch.tensor([[0.1, 0.0, -0.1]]), torch.tensor([[0.2, -0.3]])).log()
+        out = relit(stacked, torch.tensor([[0.1, 0.0, -0.1]]).exp(), torch.tensor([[0.2, -0.3]])).log()
         assert out[0, 0, 0, 0] == pytest.approx(0.1 - 0.2 + 0.3, abs=1e-5)
         assert out[0, 2, 63, 63] == pytest.approx(-0.1 + 0.2 - 0.3, abs=1e-5)
         torch.testing.assert_close(out[:, :, :64], out[:, :, 64:])
@@ -95,8 +95,9 @@ class TestDraws:
 
     def test_what_is_off_draws_nothing_and_moves_nothing_else(self):
         plain, all_on = self.draw(), self.draw(lab=3.0, color_match=0.5, motion_blur=0.5, jpeg=0.5)
-        for name in ("lab", "lengths", "qualities", "gains"):
+        for name in ("lab", "lengths", "qualities", "slopes"):
             assert not getattr(plain, name).any()
+        assert (plain.gains == 1).all()
         np.testing.assert_array_equal(plain.chosen, all_on.chosen)
         np.testing.assert_array_equal(plain.grids, all_on.grids)
 
