@@ -170,13 +170,15 @@ def test_a_job_that_cannot_end_well_is_refused_before_any_work(tmp_path, change,
         check_job(load_job(settings_of(tmp_path), [change]), force=False)
 
 
-@pytest.mark.parametrize("loss", ["vgg", "arcface"])
-def test_a_loss_without_its_weights_is_refused_with_the_command_that_gets_them(tmp_path, loss):
+@pytest.mark.parametrize(("loss", "said"), [("vgg", "curl .* train.vgg_sha256"), ("arcface", "models pull buffalo_l")])
+def test_a_loss_without_its_weights_is_refused_with_the_command_that_gets_them(tmp_path, monkeypatch, loss, said):
     from faceswap_core.errors import ModelMissingError
     from faceswap_core.jobfile import load_job
+    from faceswap_core.modelstore import STORE_VARIABLE
     from flows.preflight import check_job
 
-    with pytest.raises(ModelMissingError, match=f"train.{loss}_sha256") as caught:
+    monkeypatch.setenv(STORE_VARIABLE, str(tmp_path / "store"))
+    with pytest.raises(ModelMissingError, match=said) as caught:
         check_job(load_job(settings_of(tmp_path), [f"train.losses.{loss}=0.1"]), force=False)
     assert caught.value.exit_code == 3
 
