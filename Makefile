@@ -14,6 +14,7 @@ install: .venv/.installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@$(BIN)/python -c 'import cv2' || { echo "OpenCV cannot load: install the system packages libgl1 and libglib2.0-0 (Debian, Ubuntu)"; exit 3; }
+	@$(BIN)/faceswap models pull facemesh || echo "Without it faces are found by MTCNN alone; later: $(BIN)/faceswap models pull facemesh" >&2
 	@touch $@
 
 demo: install

@@ -7,16 +7,20 @@ says how fast a job runs and on what, never what comes out beyond rounding, and 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from faceswap_core.config_branch import Branch
 from faceswap_core.config_encode import EncodeSettings as EncodeSettings
 from faceswap_core.config_output import OutputSettings as OutputSettings
+from faceswap_core.config_track import Pick, TrackId
+from faceswap_core.config_track import TrackSettings as TrackSettings
 from faceswap_core.config_training import TrainSettings as TrainSettings
 from faceswap_core.errors import SettingsError
+from faceswap_core.modelstore import names_folder
 
 
 class PlateSettings(Branch):
@@ -30,15 +34,25 @@ class PlateSettings(Branch):
     """Video of the swap's ground truth, frame for frame (rendered actors only); judged against, never trained on."""
     plate_for_training: bool = True
     """Whether the plate's faces join the training set of its subject."""
+    tracks: tuple[TrackId, ...] = ()
+    """Tracks that are the subject, as numbered on the contact sheet; before the reference and ``pick``."""
+    pick: Pick = "auto"
+    """Which face is the subject where several are seen: ``largest``, ``left`` or ``right``; ``auto`` asks."""
 
 
 class SubjectSettings(Branch):
     """One person and the footage to learn from."""
 
     videos: tuple[Path, ...] = ()
-    """Videos in which this person is the largest face."""
+    """Videos in which this person is seen."""
     consent: Path | None = None
     """Consent record of this person."""
+    reference: Path | None = None
+    """Picture of this person's face, by which it is found among others; for detectors that give embeddings."""
+    tracks: dict[Path, tuple[TrackId, ...]] = Field(default_factory=dict)
+    """By video: the tracks that are this person, as numbered on the contact sheet."""
+    pick: Pick = "auto"
+    """Which face it is where several are seen: ``largest``, ``left`` or ``right``; ``auto`` asks."""
 
 
 class SwapTarget(Branch):
@@ -66,8 +80,16 @@ class DecodeSettings(Branch):
 class DetectSettings(Branch):
     """How faces are found."""
 
-    backend: Literal["mtcnn", "truth"] = "mtcnn"
-    """``mtcnn``: the built-in detector. ``truth``: exact points of a rendered actor's TRUTH manifest."""
+    paths: ClassVar[frozenset[str]] = frozenset({"pack", "model_file"})
+
+    backend: Literal["builtin", "mtcnn", "insightface", "yunet", "truth"] = "builtin"
+    """``builtin``: MTCNN finds faces, FaceMesh follows them. ``mtcnn``: it alone, frame by frame. ``insightface``:
+    SCRFD, 106 points and identities, from a pack. ``yunet``: YuNet in OpenCV. ``truth``: exact points of a rendered
+    actor's TRUTH manifest."""
+    pack: str = "buffalo_l"
+    """Of ``insightface``: the folder of its pack (with a slash), or the pack's name in the model store."""
+    model_file: Path | None = None
+    """Of ``yunet``: its ONNX file."""
     min_score: float = Field(default=0.5, ge=0, le=1)
     """Lowest score of a face that is kept; tracking drops tracks that never reach ``track.start_score``."""
     min_face: float = Field(default=0.1, gt=0, le=1)
@@ -75,20 +97,10 @@ class DetectSettings(Branch):
     max_side: int = Field(default=640, ge=64, le=8192)
     """Frames are reduced to this longer side, in pixels, before the search."""
 
-
-class TrackSettings(Branch):
-    """How detections become tracks."""
-
-    min_iou: float = Field(default=0.3, gt=0, le=1)
-    """Least overlap (intersection over union) of a face with itself one frame later."""
-    start_score: float = Field(default=0.9, ge=0, le=1)
-    """Score that a track must reach at least once; weaker faces may only continue it."""
-    max_gap: int = Field(default=5, ge=0, le=1000)
-    """Longest gap, in frames, filled by interpolation."""
-    cut_threshold: float = Field(default=0.12, gt=0, le=1)
-    """Mean absolute luma difference of two thumbnails, of 1, above which a shot ends."""
-    smooth_radius: int = Field(default=3, ge=0, le=60)
-    """Reach of the zero-phase filter of the points, in frames to each side; 0 switches it off."""
+    def with_full_paths(self, full: Callable[[Path], Path]) -> DetectSettings:
+        """The same settings with every path put through ``full``."""
+        pack = str(full(Path(self.pack))) if names_folder(self.pack) else self.pack
+        return self.model_copy(update={"pack": pack, "model_file": full(self.model_file) if self.model_file else None})
 
 
 class AlignSettings(Branch):
@@ -152,6 +164,9 @@ class RuntimeSettings(Branch):
     """Number of this machine."""
     rendezvous: str = Field(default="", pattern=r"^$|^[\w.-]+:\d+$")
     """HOST:PORT of machine 0, where several meet."""
+    ask_hours: float = Field(default=24.0, ge=0, le=720)
+    """How long a deployment's run waits in the flow UI for an answer to who is who; 0 never asks. A command does not
+    wait: it ends with 4 and says how to go on."""
 
 
 class JobSettings(Branch):
@@ -225,15 +240,7 @@ class JobSettings(Branch):
             except RuntimeError as error:
                 raise SettingsError(f"path {path} names the home of an unknown user ({error}): correct it") from error
 
-        subjects = {
-            name: subject.model_copy(
-                update={
-                    "videos": tuple(full(v) for v in subject.videos),
-                    "consent": full(subject.consent) if subject.consent else None,
-                }
-            )
-            for name, subject in self.subjects.items()
-        }
+        subjects = {name: _with_full_paths(name, subject, full) for name, subject in self.subjects.items()}
         files = ("model", "start_from", "vgg_file", "arcface_file")
         train = self.train.model_copy(
             update={name: full(path) for name in files if (path := getattr(self.train, name))}
@@ -252,5 +259,21 @@ class JobSettings(Branch):
                 ),
                 "subjects": subjects,
                 "train": train,
+                "detect": self.detect.with_full_paths(full),
             }
         )
+
+
+def _with_full_paths(name: str, subject: SubjectSettings, full: Callable[[Path], Path]) -> SubjectSettings:
+    videos = tuple(full(v) for v in subject.videos)
+    tracks = {full(video): ids for video, ids in subject.tracks.items()}
+    if others := [str(video) for video in tracks if video not in videos]:
+        raise SettingsError(f"subjects.{name}.tracks names {others}: name videos of subjects.{name}.videos there")
+    return subject.model_copy(
+        update={
+            "videos": videos,
+            "tracks": tracks,
+            "consent": full(subject.consent) if subject.consent else None,
+            "reference": full(subject.reference) if subject.reference else None,
+        }
+    )

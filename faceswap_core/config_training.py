@@ -82,7 +82,7 @@ class TrainSettings(LoopSettings):
     vgg_sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
     """Digest that this file must have."""
     arcface_file: Path | None = None
-    """Recognition network of an InsightFace pack as ONNX, for the loss ``arcface``."""
+    """Recognition network of an InsightFace pack as ONNX, for the loss ``arcface``; by default the model store's."""
     arcface_sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
     """Digest that this file must have."""
     discriminator_rate: float = Field(default=2.0, gt=0, le=100)

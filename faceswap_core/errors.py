@@ -6,7 +6,8 @@
     │   ├── DiskFullError         3
     │   └── ModelMissingError     3   a weight file is absent or has another sha256
     ├── MediaError                4   input that cannot be read as what it claims to be
-    │   └── NoFaceError           4   footage in which a subject's face was never found
+    │   ├── NoFaceError           4   footage in which a subject's face was never found
+    │   └── UndecidedError        4   footage that shows several people, and nothing says who is meant
     ├── ConsentError              5   consent or provenance forbids the step
     ├── PartialError              6   the output exists, but some frames failed
     ├── ManifestError             1   a manifest is missing, altered or of another schema
@@ -56,6 +57,10 @@ class MediaError(FaceswapError):
 
 class NoFaceError(MediaError):
     """Footage in which the face of a subject was never found."""
+
+
+class UndecidedError(MediaError):
+    """Footage that shows several people, and nothing says who is meant."""
 
 
 class ConsentError(FaceswapError):

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from faceswap_core.config import JobSettings
 from faceswap_core.config_branch import Branch
 from faceswap_core.config_recode import RecodeSettings
+from faceswap_core.config_scan import ScanSettings
 from faceswap_core.errors import SettingsError
 from faceswap_core.types import Json
 
@@ -69,6 +70,26 @@ def recode_settings(video: Path, output: Path, workspace: Path | None, overrides
     data |= {"video": video.expanduser().absolute(), "output": output}
     data["workspace"] = (workspace or output.with_name(output.name + ".work")).expanduser().absolute()
     return parse(RecodeSettings, data, source="recode")
+
+
+def scan_settings(video: Path, backend: str | None, workspace: Path | None, overrides: Sequence[str]) -> ScanSettings:
+    """Settings of a scan; without a workspace it is the folder VIDEO.scan in the current one.
+
+    Raises:
+        SettingsError: an override is unknown or out of range.
+    """
+    data: Json = {}
+    for override in overrides:
+        _set_value(data, override)
+    if named := {"video", "workspace"} & set(data):
+        raise SettingsError(f"{sorted(named)} cannot be set: give VIDEO and --workspace")
+    if backend is not None:
+        _set_value(data, f'detect.backend="{backend}"')
+    data["video"] = video.expanduser().absolute()
+    data["workspace"] = (workspace or Path(video.name + ".scan")).expanduser().absolute()
+    settings = parse(ScanSettings, data, source="scan")
+    detect = settings.detect.with_full_paths(lambda path: path.expanduser().absolute())
+    return settings.model_copy(update={"detect": detect})
 
 
 def parse(settings: type[Settings], data: Json, *, source: str) -> Settings:

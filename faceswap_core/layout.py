@@ -5,6 +5,7 @@ from __future__ import annotations
 FRAMES = "decode-frames"
 DETECTIONS = "detect-faces"
 TRACKS = "track-faces"
+SHEETS = "contact-sheet"
 ALIGNED = "align-landmarks"
 COLOR_STATS = "normalize-color"
 TRAINING = "train-model"

@@ -11,13 +11,27 @@ from prefect.futures import PrefectFuture
 
 from faceswap_core import layout
 from faceswap_core.config import JobSettings
+from faceswap_core.config_track import Choice
 from faceswap_core.errors import SettingsError
 from faceswap_core.stages.align import AlignedChunk
 from faceswap_core.stages.decode import VideoPlan, video_ref
+from faceswap_core.stages.detect import Detected
+from faceswap_core.stages.track import undecided
+from faceswap_core.storage import Workspace
 from faceswap_core.types import FileRef, ManifestRef
+from flows.casting import Question, answer, choice_of, part_of, track_ids
 from flows.gather import gather
+from flows.record import Run
 from tasks import progress
-from tasks.faceset import align_landmarks, decode_frames, detect_faces, part_name, plan_video, track_faces
+from tasks.faceset import (
+    align_landmarks,
+    decode_frames,
+    detect_faces,
+    draw_contact_sheet,
+    part_name,
+    plan_video,
+    track_faces,
+)
 
 
 @dataclass(frozen=True)
@@ -47,23 +61,40 @@ class _Work:
     subject: str
     plan: VideoPlan
     decoding: list[PrefectFuture[ManifestRef]] = field(default_factory=list)
-    detecting: list[PrefectFuture[ManifestRef]] = field(default_factory=list)
+    detecting: list[PrefectFuture[Detected]] = field(default_factory=list)
     aligning: list[PrefectFuture[AlignedChunk]] = field(default_factory=list)
     frames: list[ManifestRef] = field(default_factory=list)
+    found: list[Detected] = field(default_factory=list)
     tracks: list[ManifestRef] = field(default_factory=list)
 
 
-def build_facesets(job: JobSettings, wanted: Mapping[Path, str]) -> dict[Path, Faceset]:
+def build_facesets(job: JobSettings, wanted: Mapping[Path, str], run: Run) -> dict[Path, Faceset]:
     """Analyse videos, each with the name of the subject that it shows; chunks of different videos overlap."""
     works = _planned(job, wanted)
     for work in works:
         _submit_decoding(job, work)
     for work in works:
         _submit_detection(job, work)
-    for work in works:
-        _track(job, work)
-        _submit_alignment(job, work)
+    questions: dict[Path, Question] = {}
+    for path, work in zip(wanted, works, strict=True):
+        _find(work)
+        why = _track(job, work, choice_of(job, path, work.subject))
+        if why:
+            questions[path] = _ask(job, path, work, why)
+        else:
+            _submit_alignment(job, work)
+    _answered(job, run, dict(zip(wanted, works, strict=True)), questions)
     return {path: _collected(work) for path, work in zip(wanted, works, strict=True)}
+
+
+def _answered(job: JobSettings, run: Run, works: Mapping[Path, _Work], questions: Mapping[Path, Question]) -> None:
+    """Have the open questions answered and go on with those videos; the others' alignment is kept in any case."""
+    if not questions:
+        return
+    gather([future for work in works.values() for future in work.aligning])
+    for path, choice in zip(questions, answer(job, run, list(questions.values())), strict=True):
+        _track(job, works[path], choice)
+        _submit_alignment(job, works[path])
 
 
 def _planned(job: JobSettings, wanted: Mapping[Path, str]) -> list[_Work]:
@@ -83,7 +114,7 @@ def _submit_decoding(job: JobSettings, work: _Work) -> None:
 def _submit_detection(job: JobSettings, work: _Work) -> None:
     truth = exact_truth(work.video) if job.detect.backend == "truth" else None
     for i, frames in enumerate(work.decoding):
-        arguments = (str(job.workspace), work.video, i, frames, job.detect, truth)
+        arguments = (str(job.workspace), work.video, i, frames, job.detect, truth, job.runtime)
         work.detecting.append(detect_faces.submit(*arguments, return_state=False))
 
 
@@ -103,7 +134,8 @@ def exact_truth(video: FileRef) -> ManifestRef | None:
         raise SettingsError(f"{sidecar} names no TRUTH manifest ({error}): remove it or render anew") from error
 
 
-def _track(job: JobSettings, work: _Work) -> None:
+def _find(work: _Work) -> None:
+    """Wait for the frames and faces of a video."""
     sizes = [0] * work.plan["chunks"]
 
     def decoded(i: int, frames: ManifestRef) -> None:
@@ -111,15 +143,27 @@ def _track(job: JobSettings, work: _Work) -> None:
         progress.finished(layout.FRAMES, part_name(work.video, i), sizes[i])
 
     work.frames = gather(work.decoding, decoded)
-    found = gather(
+    work.found = gather(
         work.detecting,
         lambda i, _: progress.finished(layout.DETECTIONS, part_name(work.video, i), sizes[i]),
     )
-    tracking = track_faces.submit(str(job.workspace), work.frames, found, work.subject, job.track)
+
+
+def _track(job: JobSettings, work: _Work, choice: Choice) -> str:
+    """Follow the faces of a video; returns why its subject could not be told, empty where it was."""
+    tracking = track_faces.submit(str(job.workspace), work.frames, work.found, work.subject, job.track, choice)
     (work.tracks,) = gather(
         [tracking],
         lambda _i, _r: progress.finished(layout.TRACKS, part_name(work.video, 0), work.plan["rows"]),
     )
+    return undecided(Workspace(job.workspace), work.tracks)
+
+
+def _ask(job: JobSettings, path: Path, work: _Work, why: str) -> Question:
+    """Have the tracks drawn and ask whose they are."""
+    part = part_of(job, path, work.subject)
+    (sheet,) = gather([draw_contact_sheet.submit(str(job.workspace), part, work.video, work.frames, work.tracks)])
+    return Question(part, path, work.subject, why, track_ids(job, work.tracks), sheet)
 
 
 def _submit_alignment(job: JobSettings, work: _Work) -> None:

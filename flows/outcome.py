@@ -9,12 +9,12 @@ from faceswap_core.types import Json
 from flows.record import Run
 
 
-def last_words(run: Run, output: Path, report: Json, path: Path) -> Json:
-    """run, output, report, computed, cached and seconds: what every command ends with."""
+def last_words(run: Run, output: Path | None, report: Json, path: Path) -> Json:
+    """run, output (None where figures are all that is made), report, computed, cached and seconds."""
     stages = report["stages"].values()
     return {
         "run": run.run_id,
-        "output": str(output),
+        "output": str(output) if output else None,
         "report": str(path),
         "computed": sum(stage["computed"] for stage in stages),
         "cached": sum(stage["cached"] for stage in stages),

@@ -12,6 +12,7 @@ from prefect import flow
 
 from faceswap_core.config import JobSettings
 from faceswap_core.errors import SettingsError
+from faceswap_core.faces.detectors import installed
 from faceswap_core.types import Json
 from flows.faceset import Faceset, build_facesets
 from flows.pipeline import footage, swap_video
@@ -86,9 +87,10 @@ def evaluate_job(job: JobSettings, force: bool = False) -> Json:
 
 def _part(job: JobSettings, work: Work) -> Json:
     job = job.with_absolute_paths(Path.cwd())
+    job = job.model_copy(update={"detect": installed(job.detect)})
     tally = Tally()
     with recorded(job) as run, counting(tally), job_runner(str(job.workspace), job.runtime.workers):
-        facesets = build_facesets(job, footage(job))
+        facesets = build_facesets(job, footage(job), run)
         made = work(job, facesets)
         stages = tally.report().values()
         result: Json = {

@@ -8,6 +8,7 @@ from prefect import flow
 
 from faceswap_core.config import JobSettings
 from faceswap_core.errors import NoFaceError
+from faceswap_core.faces.detectors import fallback_note, installed
 from faceswap_core.stages.weights import finished_weights
 from faceswap_core.types import Json
 from flows.convert import convert
@@ -15,7 +16,7 @@ from flows.evaluate import evaluate
 from flows.faceset import Faceset, build_facesets
 from flows.outcome import judge, last_words
 from flows.preflight import check_job
-from flows.record import recorded
+from flows.record import Run, recorded
 from flows.report import Made, build_report, summary_markdown, write_report
 from flows.training import train
 from tasks import progress
@@ -37,10 +38,13 @@ def swap_video(job: JobSettings, force: bool = False) -> Json:
     """
     job = job.with_absolute_paths(Path.cwd())
     check_job(job, force=force)
+    asked = job.detect
+    job = job.model_copy(update={"detect": installed(asked)})
     tally = Tally()
     with recorded(job) as run, counting(tally), job_runner(str(job.workspace), job.runtime.workers):
-        made = _make(job, tally)
+        made = _make(job, run, tally)
         report = build_report(job, made)
+        report["faces"] |= fallback_note(asked, job.detect)
         path = write_report(job, run, made, report)
         output = made.converted.output
         result = last_words(run, output, report, path)
@@ -50,8 +54,8 @@ def swap_video(job: JobSettings, force: bool = False) -> Json:
         return result
 
 
-def _make(job: JobSettings, tally: Tally) -> Made:
-    facesets = build_facesets(job, footage(job))
+def _make(job: JobSettings, run: Run, tally: Tally) -> Made:
+    facesets = build_facesets(job, footage(job), run)
     plate = facesets[job.plate.video]
     _refuse_without_face(job, plate)
     if job.train.model:

@@ -5,9 +5,18 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from faceswap_core.config import EncodeSettings, JobSettings, OutputSettings, TrainSettings
+from faceswap_core.config import (
+    DetectSettings,
+    EncodeSettings,
+    JobSettings,
+    OutputSettings,
+    RuntimeSettings,
+    TrainSettings,
+)
 from faceswap_core.config_recode import RecodeSettings
+from faceswap_core.config_scan import ScanSettings
 from faceswap_core.errors import DiskFullError, MediaError, SettingsError
+from faceswap_core.faces.detectors import DETECTORS, installed
 from faceswap_core.outfolder import check_replaceable
 from faceswap_core.stages.recipe import check_weight_files
 from faceswap_core.stages.weights import check_network, check_view, finished_weights, pick_device, read_facts
@@ -30,13 +39,14 @@ def check_job(job: JobSettings, *, force: bool) -> None:
     Raises:
         SettingsError: a subject without footage, or a training that would take days on a CPU.
         MediaError: a video is missing.
-        EnvironmentFault: the wanted device or encoder is missing, or the disk is clearly too small.
+        EnvironmentFault: the wanted device, encoder or detector is missing, or the disk is clearly too small.
     """
     Workspace(job.workspace)
     device = pick_device(job.runtime).type
     _check_output(job)
     _check_encoder(job.encode)
     _check_model(job)
+    _check_detector(job.detect, job.runtime)
     if device == "cpu" and not force:
         _check_training_cost(job)
     _check_footage(job)
@@ -57,6 +67,28 @@ def check_recode(settings: RecodeSettings) -> None:
     check_container(settings.output, settings.encode.codec)
     if not settings.video.is_file():
         raise MediaError(f"video {settings.video} does not exist or is no file: correct its path")
+
+
+def check_scan(settings: ScanSettings) -> None:
+    """Refuse a scan that cannot end well.
+
+    Raises:
+        SettingsError: the workspace is a file, or the backend needs the truth of a rendered actor.
+        ModelMissingError: a file of the detector is absent or altered.
+        MediaError: the video is missing.
+    """
+    Workspace(settings.workspace)
+    if settings.detect.backend == "truth":
+        raise SettingsError("detect.backend 'truth' is no detector: a scan needs one that looks at the frames")
+    _check_detector(settings.detect, settings.runtime)
+    if not settings.video.is_file():
+        raise MediaError(f"video {settings.video} does not exist or is no file: correct its path")
+
+
+def _check_detector(settings: DetectSettings, runtime: RuntimeSettings) -> None:
+    """Refuse a detector whose files are absent, altered or damaged, before any footage is read."""
+    if settings.backend != "truth":
+        DETECTORS[installed(settings).backend](settings, runtime.device)
 
 
 def _check_footage(job: JobSettings) -> None:

@@ -19,6 +19,7 @@ import prefect.runtime
 from faceswap_core import layout
 from faceswap_core.config import JobSettings
 from faceswap_core.config_recode import RecodeSettings
+from faceswap_core.config_scan import ScanSettings
 from faceswap_core.storage import Workspace, atomic_path
 from faceswap_core.types import Json
 from flows.history import started
@@ -46,7 +47,7 @@ class Run:
 
 
 @contextmanager
-def recorded(job: JobSettings | RecodeSettings) -> Iterator[Run]:
+def recorded(job: JobSettings | RecodeSettings | ScanSettings) -> Iterator[Run]:
     """Keep run.json and log.jsonl of the run that happens inside."""
     run = _new_run(job)
     facts = {
@@ -73,7 +74,7 @@ def recorded(job: JobSettings | RecodeSettings) -> Iterator[Run]:
         _write(run, facts | {"ended": _now(), "state": state, "seconds": round(run.seconds, 3)})
 
 
-def _new_run(job: JobSettings | RecodeSettings) -> Run:
+def _new_run(job: JobSettings | RecodeSettings | ScanSettings) -> Run:
     Workspace(job.workspace).clear_scratch()
     flow_run = str(prefect.runtime.flow_run.id or "none")
     run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{flow_run.replace('-', '')[-8:]}"

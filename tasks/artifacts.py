@@ -1,4 +1,4 @@
-"""progress and summaries -> artifacts in the flow UI."""
+"""progress, summaries and contact sheets -> artifacts in the flow UI."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ from typing import TypeVar, cast
 from uuid import UUID
 
 import httpx
-from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
+from prefect.artifacts import (
+    create_image_artifact,
+    create_markdown_artifact,
+    create_progress_artifact,
+    update_progress_artifact,
+)
 from prefect.context import TaskRunContext
 from prefect.exceptions import PrefectException
 
@@ -45,6 +50,11 @@ def progress_artifact(key: str, tell: Progress) -> Iterator[Progress]:
 def summary_artifact(markdown: str) -> None:
     """Show a run's summary in the flow UI."""
     _told(lambda: create_markdown_artifact(markdown, key="swap-report", description="what the run made"))
+
+
+def sheet_artifact(key: str, picture_uri: str, description: str) -> None:
+    """Show a contact sheet of tracks in the flow UI; ``key`` has lower-case letters, digits and dashes."""
+    _told(lambda: create_image_artifact(picture_uri, key=key, description=description))
 
 
 def _told(tell: Callable[[], T]) -> T | None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from faceswap_core import layout
-from faceswap_core.config import AlignSettings, DecodeSettings, DetectSettings, TrackSettings
-from faceswap_core.stages import align, decode, detect, track
+from faceswap_core.config import AlignSettings, DecodeSettings, DetectSettings, RuntimeSettings, TrackSettings
+from faceswap_core.config_track import Choice
+from faceswap_core.stages import align, contact_sheet, decode, detect, track
 from faceswap_core.stages.align import AlignedChunk
 from faceswap_core.stages.decode import VideoPlan
+from faceswap_core.stages.detect import Detected
 from faceswap_core.storage import Workspace
 from faceswap_core.types import FileRef, ManifestRef
 from tasks import progress
@@ -28,7 +32,7 @@ def decode_frames(
     return decode.decode_frames(Workspace(workspace), video, plan, chunk_index, limits, tell)
 
 
-@stage_task(layout.DETECTIONS, run_name="detect-faces-{chunk_index:04d}", digests=detector_digests)
+@stage_task(layout.DETECTIONS, 2, run_name="detect-faces-{chunk_index:04d}", digests=detector_digests)
 def detect_faces(
     workspace: str,
     video: FileRef,
@@ -36,22 +40,32 @@ def detect_faces(
     frames: ManifestRef,
     settings: DetectSettings,
     truth: ManifestRef | None,
-) -> ManifestRef:
+    runtime: RuntimeSettings,
+) -> Detected:
     """Find the faces of one chunk."""
     tell = progress.of(layout.DETECTIONS, part_name(video, chunk_index))
-    return detect.detect_faces(Workspace(workspace), video, frames, settings, truth, tell)
+    return detect.detect_faces(Workspace(workspace), video, frames, settings, truth, tell, runtime.device)
 
 
-@stage_task(layout.TRACKS, run_name="track-faces-{subject}")
+@stage_task(layout.TRACKS, 2, run_name="track-faces-{subject}")
 def track_faces(
     workspace: str,
     frames: list[ManifestRef],
-    detections: list[ManifestRef],
+    detections: Sequence[ManifestRef],
     subject: str,
     settings: TrackSettings,
+    choice: Choice,
 ) -> list[ManifestRef]:
-    """Follow the faces of a whole video."""
-    return track.track_faces(Workspace(workspace), frames, detections, subject, settings)
+    """Follow the faces of a whole video, and name the subject's."""
+    return track.track_faces(Workspace(workspace), frames, detections, subject, settings, choice)
+
+
+@stage_task(layout.SHEETS, run_name="contact-sheet-{name}")
+def draw_contact_sheet(
+    workspace: str, name: str, video: FileRef, frames: list[ManifestRef], tracks: list[ManifestRef]
+) -> FileRef:
+    """Draw the tracks of a video, for telling who is who."""
+    return contact_sheet.contact_sheet(Workspace(workspace), name, video, frames, tracks)
 
 
 @stage_task(layout.ALIGNED, run_name="align-landmarks-{chunk_index:04d}")

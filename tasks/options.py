@@ -23,7 +23,8 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import BaseModel
 
 from faceswap_core.errors import FaceswapError
-from faceswap_core.modelstore import MODEL_FILES
+from faceswap_core.faces.detectors import weight_files
+from faceswap_core.faces.detectors.insight_pack import providers_for
 from faceswap_core.stages.weights import pick_device, resolve_precision
 from faceswap_core.types import Json
 from tasks import progress, tally
@@ -46,8 +47,12 @@ def no_digests(inputs: Mapping[str, Any]) -> Json:
 
 
 def detector_digests(inputs: Mapping[str, Any]) -> Json:
-    """Digests of the detector's weights."""
-    return {name: file.sha256 for name, file in MODEL_FILES.items() if name.startswith("mtcnn")}
+    """Digests of the detector's weights; where ONNX Runtime runs them, also on what."""
+    settings = inputs["settings"]
+    digests: Json = {file.name: file.sha256 for file in weight_files(settings)}
+    if settings.backend == "insightface":
+        digests["providers"] = providers_for(inputs["runtime"].device)
+    return digests
 
 
 def device_digests(inputs: Mapping[str, Any]) -> Json:
@@ -111,7 +116,7 @@ class StageKey(CachePolicy):
 def content(value: Any) -> Any:
     """What counts of an argument: settings by value, references by their sha256, the rest as it is."""
     if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
+        return value.model_dump(mode="json", exclude=set(getattr(value, "paths", ())))
     if isinstance(value, Mapping):
         return value["sha256"] if "sha256" in value else {k: content(v) for k, v in value.items()}
     if isinstance(value, list | tuple):

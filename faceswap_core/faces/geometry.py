@@ -11,9 +11,10 @@ import numpy as np
 
 from faceswap_core.types import F64
 
-_ARCFACE_112 = np.array(
+ARCFACE_112 = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
 )
+"""Eyes, nose and mouth corners (5, 2) in the crop of 112 px that ArcFace is trained on (Deng et al. 2019)."""
 
 
 def template5() -> F64:
@@ -21,8 +22,8 @@ def template5() -> F64:
 
     Shape (5, 2). Source: the five points that ArcFace aligns to (Deng et al. 2019).
     """
-    centre = _ARCFACE_112[:2].mean(0)
-    points: F64 = (_ARCFACE_112 - centre) / np.linalg.norm(_ARCFACE_112[1] - _ARCFACE_112[0])
+    centre = ARCFACE_112[:2].mean(0)
+    points: F64 = (ARCFACE_112 - centre) / np.linalg.norm(ARCFACE_112[1] - ARCFACE_112[0])
     return points
 
 

@@ -1,16 +1,22 @@
-"""detections -> tracks: who is the same face from frame to frame, gaps filled, points smoothed within a shot."""
+"""detections -> tracks: who is the same face from frame to frame, and again after it was hidden."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from faceswap_core.types import F64, I64, Bool
 
-MIN_TRACK_FRAMES = 3
-"""Tracks shorter than this are taken for false alarms, unless the whole shot is shorter."""
+Group = list["Detection"]
+"""Detections of one face in one shot, in the order of the frames."""
+
+MEMORY_FRAMES = 6
+"""Latest detections of a face from which its motion is read, at least."""
+_CLEAR = 1.5
+"""How many times likelier a rejoining must be than the next best that it rules out."""
 
 
 @dataclass(frozen=True)
@@ -27,34 +33,18 @@ class Detection:
     """0..1."""
     points5: F64
     """(5, 2) px."""
+    embedding: F64 | None = None
+    """(E,) of length 1; None where the detector has none."""
 
 
 @dataclass(frozen=True)
-class Track:
-    """One face over the frames of one shot, without gaps."""
+class Likeness:
+    """What two detections of one face have in common."""
 
-    track_id: int
-    """Unique within the video."""
-    shot: int
-    """Number of the shot."""
-    frame_index: I64
-    """(N,) consecutive."""
-    face_index: I64
-    """(N,) number within the frame; negative for an interpolated face."""
-    boxes_xyxy: F64
-    """(N, 4) px."""
-    scores: F64
-    """(N,)."""
-    points5_raw: F64
-    """(N, 5, 2) px, as detected or interpolated."""
-    points5: F64
-    """(N, 5, 2) px, smoothed."""
-    interpolated: Bool
-    """(N,) True where no face was detected."""
-
-    def __len__(self) -> int:
-        """Count the frames."""
-        return len(self.frame_index)
+    min_iou: float
+    """Least overlap of a face with where it was expected."""
+    min_cosine: float
+    """Least cosine of two embeddings of one person."""
 
 
 def shots_from_scores(cut_scores: F64, threshold: float) -> I64:
@@ -73,23 +63,49 @@ def overlap(box: F64, others: F64) -> F64:
     return result
 
 
-def link(detections: Iterable[Detection], shots: I64, *, min_iou: float, max_gap: int) -> list[list[Detection]]:
-    """Group detections, given in frame order, into tracks: best overlap first, never across a cut."""
-    tracks: list[list[Detection]] = []
+def predict(group: Sequence[Detection], frame_index: int) -> F64:
+    """Box (4,) where a face is expected in another frame: steady motion of its centre, the latest size.
+
+    The motion is a straight line through the detections nearest to that frame: through more of them, the farther
+    the frame is. Works backwards, too, from the first detections to an earlier frame.
+    """
+    forwards = frame_index >= group[-1].frame_index
+    away = abs(frame_index - group[-1 if forwards else 0].frame_index)
+    count = max(MEMORY_FRAMES, away)
+    near = group[-count:] if forwards else group[:count]
+    boxes = np.array([d.box_xyxy for d in near])
+    times = np.array([d.frame_index - frame_index for d in near], np.float64)
+    centres, sizes = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
+    spread = times - times.mean()
+    slope = spread @ centres / max(spread @ spread, 1e-9)
+    centre = centres.mean(0) - slope * times.mean()
+    size = (sizes[-MEMORY_FRAMES:] if forwards else sizes[:MEMORY_FRAMES]).mean(0)
+    return np.concatenate([centre - size / 2, centre + size / 2])
+
+
+def link(detections: Iterable[Detection], shots: I64, likeness: Likeness, *, max_gap: int) -> list[Group]:
+    """Group detections, given in frame order, frame by frame, never across a cut.
+
+    Each frame's faces are given to the groups so that all together fit best (the assignment problem), by the
+    overlap with where each was expected and, where there are embeddings, by their cosine. Faces that fit none
+    begin a group; a group that got none for more than ``max_gap`` frames ends.
+    """
+    groups: list[Group] = []
+    alive: list[Group] = []
     for frame in _by_frame(detections):
         now = frame[0].frame_index
-        open_tracks = [
-            t for t in tracks if shots[t[-1].frame_index] == shots[now] and now - t[-1].frame_index <= max_gap + 1
-        ]
+        alive = [g for g in alive if shots[g[-1].frame_index] == shots[now] and now - g[-1].frame_index <= max_gap + 1]
+        scores = np.array([[_fit(group, face, likeness) for face in frame] for group in alive])
         free = dict(enumerate(frame))
-        for _, track, index in _pairs(open_tracks, frame, min_iou):
-            if index in free and track[-1].frame_index != now:
-                track.append(free.pop(index))
-        tracks += [[d] for d in free.values()]
-    return tracks
+        for number, face_number in _assign(scores):
+            alive[number].append(free.pop(face_number))
+        born = [[face] for face in free.values()]
+        groups += born
+        alive += born
+    return groups
 
 
-def _by_frame(detections: Iterable[Detection]) -> Iterable[list[Detection]]:
+def _by_frame(detections: Iterable[Detection]) -> Iterator[list[Detection]]:
     frame: list[Detection] = []
     for detection in detections:
         if frame and frame[0].frame_index != detection.frame_index:
@@ -100,28 +116,138 @@ def _by_frame(detections: Iterable[Detection]) -> Iterable[list[Detection]]:
         yield frame
 
 
-def _pairs(
-    tracks: list[list[Detection]], frame: list[Detection], min_iou: float
-) -> list[tuple[float, list[Detection], int]]:
-    boxes = np.array([d.box_xyxy for d in frame])
-    pairs = []
-    for track in tracks:
-        for index, iou in enumerate(overlap(track[-1].box_xyxy, boxes)):
-            if iou >= min_iou:
-                pairs.append((float(iou), track, index))
-    return sorted(pairs, key=lambda pair: -pair[0])
+def _fit(group: Group, face: Detection, likeness: Likeness) -> float:
+    """How well a face continues a group; 0 where it cannot."""
+    iou = float(overlap(predict(group, face.frame_index), face.box_xyxy[None])[0])
+    if iou < likeness.min_iou:
+        return 0.0
+    cosine = _cosine(mean_embedding(group[-MEMORY_FRAMES:]), face.embedding)
+    if cosine is None:
+        return iou
+    return iou + cosine if cosine >= likeness.min_cosine else 0.0
 
 
-def fill(linked: Sequence[Detection], *, track_id: int, shot: int) -> Track:
-    """One group of detections -> a track without gaps, missing frames interpolated linearly and marked."""
-    known = np.array([d.frame_index for d in linked])
-    frames = np.arange(known[0], known[-1] + 1)
-    values = np.array([np.concatenate([d.box_xyxy, [d.score], d.points5.ravel()]) for d in linked])
+def mean_embedding(group: Sequence[Detection]) -> F64 | None:
+    """Mean direction (E,) of the embeddings of a face; None where there are none."""
+    known = [d.embedding for d in group if d.embedding is not None]
+    if not known:
+        return None
+    mean = np.mean(known, axis=0)
+    result: F64 = mean / max(float(np.linalg.norm(mean)), 1e-9)
+    return result
+
+
+def _cosine(one: F64 | None, other: F64 | None) -> float | None:
+    return None if one is None or other is None else float(one @ other)
+
+
+def _assign(scores: F64) -> list[tuple[int, int]]:
+    """Pairs of row and column that fit best in sum, those of score 0 left out.
+
+    Scores count squared, so that one face in its place weighs more than two that are half out of theirs.
+    """
+    if not scores.size:
+        return []
+    rows, columns = linear_sum_assignment(scores**2, maximize=True)
+    return [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if scores[r, c] > 0]
+
+
+def rejoin(groups: Sequence[Group], shots: I64, likeness: Likeness, *, max_lost: int) -> list[Group]:
+    """Make one group of those that are one face before and after it was hidden or lost.
+
+    With embeddings they decide, however long the face was away within its shot. Without, a face may be away for
+    ``max_lost`` frames: the motion before must lead to where it is found again and the motion after back to where
+    it was lost, or it is found in its old place; and no other face seen at the same time may fit nearly as well.
+    """
+    by_shot: dict[int, list[Group]] = {}
+    for group in groups:
+        by_shot.setdefault(int(shots[group[0].frame_index]), []).append(group)
+    joined = [group for own in by_shot.values() for group in _rejoined(own, likeness, max_lost)]
+    return sorted(joined, key=lambda g: (g[0].frame_index, g[0].face_index))
+
+
+def _rejoined(groups: list[Group], likeness: Likeness, max_lost: int) -> list[Group]:
+    scores = np.array([[_same_face(one, other, likeness, max_lost) for other in groups] for one in groups])
+    after = {tail: head for tail, head in _assign(scores) if _is_clear(groups, scores, tail, head)}
+    chains = []
+    for first in sorted(set(range(len(groups))) - set(after.values())):
+        chain, number = list(groups[first]), first
+        while number in after:
+            number = after[number]
+            chain += groups[number]
+        chains.append(chain)
+    return chains
+
+
+def _same_face(tail: Group, head: Group, likeness: Likeness, max_lost: int) -> float:
+    """How likely ``head`` is ``tail`` found again; 0 where it is not."""
+    lost, found = tail[-1], head[0]
+    if found.frame_index <= lost.frame_index:
+        return 0.0
+    cosine = _cosine(mean_embedding(tail), mean_embedding(head))
+    if cosine is not None:
+        return cosine if cosine >= likeness.min_cosine else 0.0
+    if found.frame_index - lost.frame_index > max_lost + 1:
+        return 0.0
+    ahead = overlap(predict(tail, found.frame_index), found.box_xyxy[None])[0]
+    back = overlap(predict(head, lost.frame_index), lost.box_xyxy[None])[0]
+    resting = overlap(lost.box_xyxy, found.box_xyxy[None])[0]
+    iou = float(max((ahead + back) / 2, resting))
+    return iou if iou >= likeness.min_iou else 0.0
+
+
+def _is_clear(groups: list[Group], scores: F64, tail: int, head: int) -> bool:
+    """False where another face, seen at the same time as one of the two, fits nearly as well in its stead."""
+    if groups[tail][0].embedding is not None and groups[head][0].embedding is not None:
+        return True
+    others = [scores[tail, n] for n in range(len(groups)) if n != head and _together(groups[n], groups[head])]
+    others += [scores[n, head] for n in range(len(groups)) if n != tail and _together(groups[n], groups[tail])]
+    return bool(scores[tail, head] >= _CLEAR * max(others, default=0.0))
+
+
+def _together(one: Group, other: Group) -> bool:
+    return one[0].frame_index <= other[-1].frame_index and other[0].frame_index <= one[-1].frame_index
+
+
+@dataclass(frozen=True)
+class Track:
+    """One face of one shot, its short gaps filled."""
+
+    track_id: int
+    """Unique within the video."""
+    shot: int
+    """Number of the shot."""
+    frame_index: I64
+    """(N,) rising; consecutive but for gaps too long to be filled."""
+    face_index: I64
+    """(N,) number within the frame; negative for an interpolated face."""
+    boxes_xyxy: F64
+    """(N, 4) px."""
+    scores: F64
+    """(N,); 0 for an interpolated face."""
+    points5_raw: F64
+    """(N, 5, 2) px, as detected or interpolated."""
+    interpolated: Bool
+    """(N,) True where no face was detected."""
+    embedding: F64 | None = None
+    """(E,) mean direction of its embeddings; None where the detector has none."""
+
+    def __len__(self) -> int:
+        """Count the frames."""
+        return len(self.frame_index)
+
+
+def fill(group: Group, *, track_id: int, shot: int, max_gap: int) -> Track:
+    """One group -> a track: gaps of up to ``max_gap`` frames interpolated linearly and marked, longer ones left."""
+    known = np.array([d.frame_index for d in group])
+    values = np.array([np.concatenate([d.box_xyxy, [d.score], d.points5.ravel()]) for d in group])
+    short = np.flatnonzero(np.diff(known) <= max_gap + 1)
+    bridged = [np.arange(known[i] + 1, known[i + 1]) for i in short]
+    frames = np.sort(np.concatenate([known, *bridged]))
     dense = np.stack([np.interp(frames, known, column) for column in values.T], axis=1)
     interpolated = ~np.isin(frames, known)
     face_index = np.full(len(frames), -1 - track_id)
-    face_index[~interpolated] = [d.face_index for d in linked]
-    points = dense[:, 5:].reshape(-1, 5, 2)
+    face_index[~interpolated] = [d.face_index for d in group]
     return Track(
         track_id=track_id,
         shot=shot,
@@ -129,72 +255,7 @@ def fill(linked: Sequence[Detection], *, track_id: int, shot: int) -> Track:
         face_index=face_index,
         boxes_xyxy=dense[:, :4],
         scores=np.where(interpolated, 0.0, dense[:, 4]),
-        points5_raw=points,
-        points5=points,
+        points5_raw=dense[:, 5:].reshape(-1, 5, 2),
         interpolated=interpolated,
+        embedding=mean_embedding(group),
     )
-
-
-def smooth(track: Track, radius: int) -> Track:
-    """The same track with its points smoothed.
-
-    The similarity that aligns a face is linear in its points, so smoothing the points smooths it alike.
-    """
-    flat = smooth_series(track.points5_raw.reshape(len(track), -1), radius)
-    return replace(track, points5=flat.reshape(-1, 5, 2))
-
-
-def smooth_series(values: F64, radius: int) -> F64:
-    """Local linear fit under Hann weights over ``radius`` samples to each side.
-
-    Zero phase and of finite support; straight motion passes unchanged, at the ends too.
-
-    Args:
-        values: (N, C) evenly spaced samples.
-        radius: reach to each side; 0 returns the values.
-    """
-    if radius == 0 or len(values) < 3:
-        return values
-    out = np.empty_like(values)
-    for i in range(len(values)):
-        lo, hi = max(0, i - radius), min(len(values), i + radius + 1)
-        t = np.arange(lo, hi) - i
-        weight = 0.5 + 0.5 * np.cos(np.pi * t / (radius + 1))
-        out[i] = _fit_at_zero(t, weight) @ values[lo:hi]
-    return out
-
-
-def _fit_at_zero(t: I64, weight: F64) -> F64:
-    """Coefficients (K,) that give the weighted straight line's value at t = 0."""
-    s0, s1, s2 = weight.sum(), (weight * t).sum(), (weight * t * t).sum()
-    result: F64 = weight * (s2 - s1 * t) / (s0 * s2 - s1 * s1)
-    return result
-
-
-def choose_subject(tracks: Sequence[Track], shots: I64) -> set[int]:
-    """Ids of the tracks taken for the subject: the largest faces, one at a time in each frame."""
-    chosen: list[Track] = []
-    lengths = np.bincount(shots) if len(shots) else np.zeros(1, int)
-    for track in sorted(tracks, key=lambda t: (-_presence(t), t.track_id)):
-        if len(track) < min(MIN_TRACK_FRAMES, lengths[track.shot]):
-            continue
-        if not any(_overlap_in_time(track, other) for other in chosen):
-            chosen.append(track)
-    return {track.track_id for track in chosen}
-
-
-def _presence(track: Track) -> float:
-    return float(np.prod(track.boxes_xyxy[:, 2:] - track.boxes_xyxy[:, :2], axis=1).sum())
-
-
-def _overlap_in_time(one: Track, other: Track) -> bool:
-    return bool(one.frame_index[0] <= other.frame_index[-1] and other.frame_index[0] <= one.frame_index[-1])
-
-
-def jitter(points: F64) -> float:
-    """Median length of the points' second difference, as a share of the eyes' distance; points (N, 5, 2)."""
-    if len(points) < 3:
-        return 0.0
-    second = np.linalg.norm(points[2:] - 2 * points[1:-1] + points[:-2], axis=-1).mean(1)
-    eyes = np.linalg.norm(points[1:-1, 1] - points[1:-1, 0], axis=-1)
-    return float(np.median(second / np.maximum(eyes, 1e-6)))

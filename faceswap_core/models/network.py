@@ -111,6 +111,8 @@ class FaceNetwork(nn.Module):
         Returns:
             (N, 4, R, R) RGBA 0..1.
         """
+        if not len(x):
+            return x.new_zeros((0, 4, *x.shape[2:]))
         return self.decode(self.encode(x, [source]), target)
 
     def reconstruct(self, a: Tensor, b: Tensor, keep: Tensor | None = None) -> Redrawn:

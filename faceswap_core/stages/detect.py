@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,14 +11,27 @@ import numpy as np
 from faceswap_core import layout, manifest
 from faceswap_core.config import DetectSettings
 from faceswap_core.errors import SettingsError
-from faceswap_core.faces.detectors import DETECTORS, Faces
+from faceswap_core.faces.detectors import DETECTORS, Detector, Faces
 from faceswap_core.manifest import Row
 from faceswap_core.schemas import DETECTIONS, FRAMES, TRUTH
 from faceswap_core.stages.decode import read_frames
 from faceswap_core.storage import Workspace
 from faceswap_core.threads import cap_threads
-from faceswap_core.types import F32, FileRef, ManifestRef, Progress, no_progress
+from faceswap_core.types import F32, U8, FileRef, ManifestRef, Progress, no_progress
 from faceswap_core.video.colour import to_rgb
+
+_AFRESH = 0.06
+"""Cut score above which a frame is searched without regard to the one before: less than what ends a shot, as a
+search too many costs little."""
+
+
+class Detected(ManifestRef):
+    """DETECTIONS of one chunk, and how they were found."""
+
+    backend: str
+    """Detector that was used."""
+    cpu_seconds: float
+    """Processor time of the detector, decoding and conversion to RGB left out, when the chunk was computed."""
 
 
 def detect_faces(
@@ -27,8 +41,11 @@ def detect_faces(
     settings: DetectSettings,
     truth: ManifestRef | None = None,
     progress: Progress = no_progress,
-) -> ManifestRef:
+    device: str = "auto",
+) -> Detected:
     """Find the faces of one chunk; frames that the decoder had to patch up are left out.
+
+    The first frame of a chunk and the first after a cut are searched afresh.
 
     Args:
         workspace: where manifests are.
@@ -37,27 +54,49 @@ def detect_faces(
         settings: thresholds and backend.
         truth: TRUTH of a rendered actor, read by the backend ``truth`` alone.
         progress: told frame by frame.
+        device: where networks run that can run on a GPU, as ``runtime.device`` has it.
     """
     chunk_index = json.loads(manifest.metadata(workspace, frames, FRAMES)["chunk"])["chunk_index"]
     name = layout.chunk_name("detections", chunk_index)
     if settings.backend == "truth":
-        rows = _exact(workspace, frames, truth, video)
-    else:
-        rows = _detected(workspace, video, frames, settings, progress)
+        ref = _publish(workspace, name, _exact(workspace, frames, truth, video))
+        return Detected(**ref, backend="truth", cpu_seconds=0.0)
+    cap_threads(1)
+    detector = _Timed(DETECTORS[settings.backend](settings, device))
+    ref = _publish(workspace, name, _detected(workspace, video, frames, detector, progress))
+    return Detected(**ref, backend=detector.name, cpu_seconds=round(detector.cpu_seconds, 6))
+
+
+def _publish(workspace: Workspace, name: str, rows: Iterator[Row]) -> ManifestRef:
     return manifest.publish(workspace, layout.DETECTIONS, name, DETECTIONS, rows)
 
 
+class _Timed:
+    """A detector that counts its processor time."""
+
+    def __init__(self, detector: Detector) -> None:
+        self.name = detector.name
+        self.cpu_seconds = 0.0
+        self._detector = detector
+
+    def detect(self, image: U8, *, follows: bool = False) -> Faces:
+        began = time.thread_time()
+        faces = self._detector.detect(image, follows=follows)
+        self.cpu_seconds += time.thread_time() - began
+        return faces
+
+
 def _detected(
-    workspace: Workspace, video: FileRef, frames: ManifestRef, settings: DetectSettings, progress: Progress
+    workspace: Workspace, video: FileRef, frames: ManifestRef, detector: Detector, progress: Progress
 ) -> Iterator[Row]:
-    cap_threads(1)
-    detector = DETECTORS[settings.backend](
-        min_score=settings.min_score, min_face=settings.min_face, max_side=settings.max_side
-    )
-    for done, frame in enumerate(read_frames(workspace, video, frames), start=1):
+    scores = manifest.load(workspace, frames, FRAMES, ["cut_score"]).column("cut_score").to_pylist()
+    follows = False
+    for done, (frame, score) in enumerate(zip(read_frames(workspace, video, frames), scores, strict=True), start=1):
+        follows = follows and (score or 0.0) <= _AFRESH
         if not frame.corrupt:
-            faces = detector.detect(to_rgb(frame.frame))
+            faces = detector.detect(to_rgb(frame.frame, exact=False), follows=follows)
             yield from _rows(frame.frame_index, faces, detector.name)
+            follows = True
         progress(done, frames["rows"], "frames")
 
 

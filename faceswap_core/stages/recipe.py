@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from faceswap_core.config import AlignSettings, TrainSettings
@@ -13,6 +11,9 @@ from faceswap_core.faces.geometry import apply, fit_similarity, similarity_matri
 from faceswap_core.models import Build
 from faceswap_core.models.losses.files import ARCFACE_HOW, VGG_HOW, weight_file
 from faceswap_core.models.recipe import Recipe
+from faceswap_core.modelstore import MODEL_PACKS, pack_folder
+
+_PACK, _RECOGNITION = "buffalo_l", "w600k_r50.onnx"
 
 
 def recipe_of(settings: TrainSettings, align: AlignSettings, seed: int, common: dict[str, list[float]]) -> Recipe:
@@ -39,8 +40,8 @@ def recipe_of(settings: TrainSettings, align: AlignSettings, seed: int, common: 
         color_mean=(mean[0], mean[1], mean[2]),
         color_std=(std[0], std[1], std[2]),
         discriminator_rate=settings.discriminator_rate,
-        vgg=_named(settings.vgg_file, settings.vgg_sha256),
-        arcface=_named(settings.arcface_file, settings.arcface_sha256),
+        vgg=_vgg(settings),
+        arcface=_arcface(settings),
         arcface_matrix=recognition_crop(align),
         **{name: getattr(settings, name) for name in RECIPE_FIELDS},
     )
@@ -51,8 +52,20 @@ def build_of(settings: TrainSettings) -> Build:
     return Build(**{name: getattr(settings, name) for name in SHAPE})
 
 
-def _named(path: Path | None, sha256: str | None) -> tuple[str, str] | None:
-    return (str(path), sha256) if path and sha256 else None
+def _vgg(settings: TrainSettings) -> tuple[str, str] | None:
+    """VGG16's weights file and its digest; None where it is not named."""
+    path, digest = settings.vgg_file, settings.vgg_sha256
+    return (str(path), digest) if settings.losses.get("vgg") and path and digest else None
+
+
+def _arcface(settings: TrainSettings) -> tuple[str, str] | None:
+    """The recognition network that is named and its digest, else the pinned one of the model store."""
+    path, digest = settings.arcface_file, settings.arcface_sha256
+    if not settings.losses.get("arcface"):
+        return None
+    if path is None and digest is None:
+        return str(pack_folder(_PACK) / _RECOGNITION), MODEL_PACKS[_PACK].files[_RECOGNITION]
+    return (str(path), digest) if path and digest else None
 
 
 def recognition_crop(align: AlignSettings) -> tuple[float, ...]:
@@ -83,6 +96,6 @@ def check_weight_files(settings: TrainSettings) -> None:
         ModelMissingError: a file is not named, missing, or has another digest.
     """
     if settings.losses.get("vgg"):
-        weight_file(_named(settings.vgg_file, settings.vgg_sha256), VGG_HOW)
+        weight_file(_vgg(settings), VGG_HOW)
     if settings.losses.get("arcface"):
-        weight_file(_named(settings.arcface_file, settings.arcface_sha256), ARCFACE_HOW)
+        weight_file(_arcface(settings), ARCFACE_HOW)

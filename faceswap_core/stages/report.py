@@ -18,7 +18,8 @@ import torch
 from faceswap_core import manifest
 from faceswap_core.config import DetectSettings, RuntimeSettings
 from faceswap_core.errors import ManifestError
-from faceswap_core.faces.tracking import jitter
+from faceswap_core.faces.detectors import weight_files
+from faceswap_core.faces.steadying import jitter
 from faceswap_core.manifest import Row
 from faceswap_core.schemas import FRAMES, TRACKS, TRAIN_LOG
 from faceswap_core.stages.decode import check_source, decoded_index, missing_frames, read_frames
@@ -118,14 +119,21 @@ def faces_report(workspace: Workspace, tracks: Sequence[ManifestRef], settings: 
     by_track: dict[int, list[Row]] = defaultdict(list)
     for row in _subject_rows(workspace, tracks):
         by_track[row["track_id"]].append(row)
-    figures: Json = {"backend": settings.backend}
-    long_enough = [rows for rows in by_track.values() if len(rows) >= 3]
+    figures: Json = {"backend": settings.backend, "licence": weights_licence(settings)}
     for name, column in (("jitter_before", "points5_raw"), ("jitter_after", "points5")):
-        figures[name] = _mean_jitter(long_enough, column)
+        figures[name] = mean_jitter(list(by_track.values()), column)
     figures["gaps_filled"] = sum(row["interpolated"] for rows in by_track.values() for row in rows)
-    if not long_enough:
-        figures["reason"] = "no track of three frames or more"
+    if figures["jitter_before"] is None:
+        figures["reason"] = "in no track a face was found in three frames in a row"
     return figures
+
+
+def weights_licence(settings: DetectSettings) -> str | None:
+    """Terms of the detector's weights; None where it has none."""
+    files = weight_files(settings)
+    unknown = [file.name for file in files if file.licence is None]
+    known = sorted({file.licence for file in files if file.licence})
+    return "; ".join([*known, f"not known here: {', '.join(unknown)}"] if unknown else known) or None
 
 
 def _subject_rows(workspace: Workspace, tracks: Sequence[ManifestRef]) -> Iterator[Row]:
@@ -134,15 +142,17 @@ def _subject_rows(workspace: Workspace, tracks: Sequence[ManifestRef]) -> Iterat
         yield from (r for r in manifest.stream(workspace, ref, TRACKS, columns) if r["subject"] is not None)
 
 
-def _mean_jitter(tracks: Sequence[Sequence[Row]], column: str) -> float | None:
-    if not tracks:
-        return None
-    values = [jitter(_points(rows, column)) for rows in tracks]
-    return float(np.average(values, weights=[len(rows) for rows in tracks]))
+def mean_jitter(tracks: Sequence[Sequence[Row]], column: str) -> float | None:
+    """Jitter of a column of points over rows of TRACKS, track by track, each counted by its length; None of none."""
+    found = [(_jitter(rows, column), len(rows)) for rows in tracks]
+    known = [(value, length) for value, length in found if value is not None]
+    return sum(value * length for value, length in known) / sum(length for _, length in known) if known else None
 
 
-def _points(rows: Sequence[Row], column: str) -> F64:
-    return np.array([row[column] for row in rows], np.float64).reshape(-1, 5, 2)
+def _jitter(rows: Sequence[Row], column: str) -> float | None:
+    frames: I64 = np.array([row["frame_index"] for row in rows], np.int64)
+    points: F64 = np.array([row[column] for row in rows], np.float64).reshape(-1, 5, 2)
+    return jitter(points, frames, ~np.array([row["interpolated"] for row in rows], bool))
 
 
 def model_facts(workspace: Workspace, weights: FileRef) -> Json:

@@ -6,7 +6,7 @@ import os
 
 import typer
 
-from flows.cli import bench, demo, export, recode, run, runs, up
+from flows.cli import bench, demo, export, faces, models, recode, run, runs, up
 
 # read when numpy is first imported: small products gain nothing from threads, and waiting ones eat the encoder's time
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -21,6 +21,8 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("run")(run.run)
 app.command("recode")(recode.recode)
+app.add_typer(faces.group, name="faces")
+app.add_typer(models.group, name="models")
 app.command("up")(up.up)
 app.command("bench")(bench.bench)
 app.command("export")(export.export)

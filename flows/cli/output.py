@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tasks.progress import StageEvent
 
 _SECONDS_BETWEEN_LINES = 1.0
+_LAST_LINE = ("run", "computed", "cached", "seconds")
 
 
 class Output(Protocol):
@@ -113,10 +114,12 @@ class Bars:
         self._console.print(f"error: {error}", style="bold red", markup=False, highlight=False)
 
     def done(self, result: Json) -> None:
-        """Name what was made."""
+        """Name what was made, and the figures of a command that made nothing else."""
+        named = {name: value for name, value in result.items() if name not in _LAST_LINE and value is not None}
+        width = max(map(len, named)) + 2
         self._console.print(
-            f"output  {result['output']}\nreport  {result['report']}\n"
-            f"{result['computed']} computed, {result['cached']} cached, {result['seconds']:.1f} s",
+            "".join(f"{name:<{width}}{value}\n" for name, value in named.items())
+            + f"{result['computed']} computed, {result['cached']} cached, {result['seconds']:.1f} s",
             markup=False,
             highlight=False,
             soft_wrap=True,

@@ -397,3 +397,17 @@ def test_any_override_is_applied_or_refused(tmp_path_factory, text):
     except SettingsError:
         return
     assert isinstance(job, JobSettings)
+
+
+def test_networks_of_the_user_are_looked_for_beside_the_job_file(write, tmp_path):
+    more = '\n[detect]\nbackend = "yunet"\nmodel_file = "nets/yunet.onnx"\npack = "./packs/mine"\n'
+    detect = load_job(write(more=more)).detect
+    assert detect.model_file == tmp_path / "nets/yunet.onnx"
+    assert detect.pack == str(tmp_path / "packs/mine")
+    assert load_job(write(more='\n[detect]\npack = "buffalo_s"\n')).detect.pack == "buffalo_s"
+
+
+def test_unknown_detector_is_refused_with_those_that_are_known(write):
+    message = refused(write(), "detect.backend=haar")
+    assert "'detect.backend'" in message
+    assert "'insightface'" in message

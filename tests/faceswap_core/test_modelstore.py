@@ -1,19 +1,53 @@
 import hashlib
 import importlib.util
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
 import joblib
+import platformdirs
 import pytest
 
 from faceswap_core import modelstore
 from faceswap_core.errors import ModelMissingError
 from faceswap_core.faces.detectors import mtcnn
-from faceswap_core.modelstore import MODEL_FILES, ModelFile, check_digest, locate
+from faceswap_core.modelstore import (
+    MODEL_FILES,
+    MODEL_PACKS,
+    ModelFile,
+    ModelPack,
+    check_digest,
+    licence_of,
+    locate,
+    locate_pack,
+    store_folder,
+    survey,
+)
+
+INSTALLED = [name for name, file in MODEL_FILES.items() if file.package]
 
 
-@pytest.mark.parametrize("name", MODEL_FILES)
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    """An empty store of this test's own; it does not exist yet."""
+    monkeypatch.setenv("FACESWAP_MODELS", str(tmp_path / "store"))
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def tiny(store, monkeypatch):
+    """A pinned pack ``tiny`` of two files, which lie in the store."""
+    contents = {"a.onnx": b"first", "b.onnx": b"second"}
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()}
+    monkeypatch.setitem(MODEL_PACKS, "tiny", ModelPack(digests, "tiny terms", commercial=False))
+    (store / "tiny").mkdir(parents=True)
+    for name, data in contents.items():
+        (store / "tiny" / name).write_bytes(data)
+    return store / "tiny"
+
+
+@pytest.mark.parametrize("name", INSTALLED)
 def test_installed_file_has_its_pinned_digest_and_a_licence(name):
     assert hashlib.sha256(locate(name).read_bytes()).hexdigest() == MODEL_FILES[name].sha256
     assert MODEL_FILES[name].licence
@@ -21,7 +55,7 @@ def test_installed_file_has_its_pinned_digest_and_a_licence(name):
 
 def test_absent_package_is_named_with_what_to_do(monkeypatch):
     monkeypatch.setitem(MODEL_FILES, "gone", ModelFile("no_such_package_here", "x", "0", "MIT"))
-    with pytest.raises(ModelMissingError, match="pip install no_such_package_here") as caught:
+    with pytest.raises(ModelMissingError, match=r"pip install .*no_such_package_here") as caught:
         locate("gone")
     assert caught.value.exit_code == 3
 
@@ -30,6 +64,73 @@ def test_absent_file_is_named(monkeypatch):
     monkeypatch.setitem(MODEL_FILES, "gone", ModelFile("mtcnn", "no/such/file", "0", "MIT"))
     with pytest.raises(ModelMissingError, match="gone is not installed"):
         locate("gone")
+
+
+def test_file_missing_from_the_store_is_named_with_the_command_that_brings_it(store):
+    with pytest.raises(ModelMissingError, match="`faceswap models pull facemesh`") as caught:
+        locate("facemesh")
+    assert caught.value.exit_code == 3
+    assert not store.exists(), "looking for a file makes no folder"
+
+
+def test_file_altered_in_the_store_is_not_given(store):
+    path = store / MODEL_FILES["facemesh"].relative
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"other")
+    with pytest.raises(ModelMissingError, match=r"not the pinned 2efcb4f4.*`faceswap models pull facemesh`"):
+        locate("facemesh")
+
+
+def test_store_lies_in_the_users_data_folder_unless_a_variable_names_another(monkeypatch, tmp_path):
+    monkeypatch.delenv("FACESWAP_MODELS", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert store_folder() == platformdirs.user_data_path("faceswap") / "models"
+    monkeypatch.setenv("FACESWAP_MODELS", "~/weights")
+    assert store_folder() == Path.home() / "weights"
+
+
+class TestPack:
+    def test_of_the_store_gives_its_pinned_files(self, tiny):
+        (tiny / "stray.onnx").write_bytes(b"x")
+        assert locate_pack("tiny") == [tiny / "a.onnx", tiny / "b.onnx"]
+
+    def test_with_a_missing_file_is_refused_with_the_command(self, tiny):
+        (tiny / "b.onnx").unlink()
+        with pytest.raises(ModelMissingError, match=r"b\.onnx is missing.*pull tiny --accept-noncommercial`"):
+            locate_pack("tiny")
+
+    def test_with_an_altered_file_is_refused_with_the_command(self, tiny):
+        (tiny / "b.onnx").write_bytes(b"secone")
+        with pytest.raises(ModelMissingError, match=r"b\.onnx has sha256 .*pull tiny --accept-noncommercial`"):
+            locate_pack("tiny")
+
+    def test_given_by_path_is_every_onnx_file_of_the_folder(self, tiny):
+        assert locate_pack(str(tiny)) == [tiny / "a.onnx", tiny / "b.onnx"]
+
+    def test_without_a_folder_or_with_an_empty_one_is_refused_and_nothing_is_made(self, tmp_path, store):
+        for pack in (str(tmp_path / "none"), "unheard-of", "buffalo_l"):
+            with pytest.raises(ModelMissingError, match=re.escape(repr(pack))):
+                locate_pack(pack)
+        assert list(tmp_path.iterdir()) == []
+        with pytest.raises(ModelMissingError, match=r"no \.onnx file"):
+            locate_pack(str(tmp_path))
+
+    def test_licence_is_known_by_the_bytes_wherever_they_lie(self, tiny, tmp_path):
+        copy = tmp_path / "copy.onnx"
+        shutil.copy(tiny / "a.onnx", copy)
+        assert licence_of(copy) == "tiny terms"
+        copy.write_bytes(b"else")
+        assert licence_of(copy) is None
+
+
+def test_survey_tells_present_missing_and_altered_files_apart(tiny):
+    (tiny / "b.onnx").write_bytes(b"x")
+    states = {(s.name, s.path.name): s.state for s in survey()}
+    assert states["mtcnn-pnet", "pnet.lz4"] == "present"
+    assert states["facemesh", "face_landmark.tflite"] == "missing"
+    assert states["tiny", "a.onnx"] == "present"
+    assert states["tiny", "b.onnx"] == "altered"
+    assert [s.name for s in survey(("tiny",))] == ["tiny", "tiny"]
 
 
 def test_other_digest_is_refused_with_both_named(tmp_path):

@@ -75,6 +75,29 @@ def test_large_presets_are_refused_on_a_cpu_with_an_estimate(job, preset):
     assert not (job.parent / "ws").exists()
 
 
+def test_a_missing_pack_ends_with_3_and_the_command_that_brings_it(job, tmp_path, monkeypatch):
+    monkeypatch.setenv("FACESWAP_MODELS", str(tmp_path / "store"))
+    code, event = run(job, "--set", "detect.backend=insightface")
+    assert code == 3
+    assert "`faceswap models pull buffalo_l --accept-noncommercial`" in event["message"]
+    assert not (tmp_path / "store").exists()
+    assert not (job.parent / "ws").exists()
+
+
+def test_a_damaged_network_ends_with_3_before_any_work(job, tmp_path):
+    (tmp_path / "det.onnx").write_bytes(b"damaged")
+    code, event = run(job, "--set", "detect.backend=insightface", "--set", f"detect.pack={tmp_path}")
+    assert code == 3
+    assert "det.onnx cannot be loaded" in event["message"]
+    assert not (job.parent / "ws").exists()
+
+
+def test_yunet_without_a_network_ends_with_2(job):
+    code, event = run(job, "--set", "detect.backend=yunet")
+    assert code == 2
+    assert "detect.model_file" in event["message"]
+
+
 def test_the_plate_is_never_overwritten(job):
     assert run(job, "--set", "output.video=plate.mp4")[0] == 2
 
@@ -147,13 +170,15 @@ def test_a_job_that_cannot_end_well_is_refused_before_any_work(tmp_path, change,
         check_job(load_job(settings_of(tmp_path), [change]), force=False)
 
 
-@pytest.mark.parametrize("loss", ["vgg", "arcface"])
-def test_a_loss_without_its_weights_is_refused_with_the_command_that_gets_them(tmp_path, loss):
+@pytest.mark.parametrize(("loss", "said"), [("vgg", "curl .* train.vgg_sha256"), ("arcface", "models pull buffalo_l")])
+def test_a_loss_without_its_weights_is_refused_with_the_command_that_gets_them(tmp_path, monkeypatch, loss, said):
     from faceswap_core.errors import ModelMissingError
     from faceswap_core.jobfile import load_job
+    from faceswap_core.modelstore import STORE_VARIABLE
     from flows.preflight import check_job
 
-    with pytest.raises(ModelMissingError, match=f"train.{loss}_sha256") as caught:
+    monkeypatch.setenv(STORE_VARIABLE, str(tmp_path / "store"))
+    with pytest.raises(ModelMissingError, match=said) as caught:
         check_job(load_job(settings_of(tmp_path), [f"train.losses.{loss}=0.1"]), force=False)
     assert caught.value.exit_code == 3
 

@@ -19,7 +19,7 @@ from flows import service
 from flows.zombies import bury
 
 UP = [sys.executable, "-c", "from flows.cli import main; main()", "up", "--json"]
-SECONDS = 240
+SECONDS = 600
 
 
 @contextmanager

@@ -56,10 +56,40 @@ def test_key_looks_into_lists_and_nested_references():
     assert key(side_a=chunks("a")) == key(side_a=[{**chunks("a")[0], "masks": {"path": "other", "sha256": "b"}}])
 
 
-def test_key_of_detection_covers_the_weights_of_the_detector():
+def test_key_of_detection_covers_the_weights_of_its_detector():
     with_weights = StageKey("detect-faces", 1, options.detector_digests).key_of({"settings": DetectSettings()})
     assert with_weights != StageKey("detect-faces", 1).key_of({"settings": DetectSettings()})
-    assert set(options.detector_digests({})) == {"mtcnn-pnet", "mtcnn-rnet", "mtcnn-onet"}
+    mtcnn = {"mtcnn-pnet", "mtcnn-rnet", "mtcnn-onet"}
+    assert set(options.detector_digests({"settings": DetectSettings(backend="mtcnn")})) == mtcnn
+    assert set(options.detector_digests({"settings": DetectSettings(backend="builtin")})) == {*mtcnn, "facemesh"}
+    assert options.detector_digests({"settings": DetectSettings(backend="truth")}) == {}
+
+
+def test_key_of_detection_covers_the_bytes_of_a_users_network_and_not_its_place(tmp_path):
+    def key_of(path):
+        settings = DetectSettings(backend="yunet", model_file=path)
+        return StageKey("detect-faces", 1, options.detector_digests).key_of({"settings": settings})
+
+    for name, data in (("a/net.onnx", b"one"), ("b/net.onnx", b"one"), ("c/net.onnx", b"two")):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(data)
+    assert key_of(tmp_path / "a/net.onnx") == key_of(tmp_path / "b/net.onnx") != key_of(tmp_path / "c/net.onnx")
+
+
+def test_key_of_detection_covers_every_file_of_a_pack_and_where_its_networks_run(tmp_path, monkeypatch):
+    def key_of(device="cpu"):
+        settings = DetectSettings(backend="insightface", pack=str(tmp_path))
+        given = {"settings": settings, "runtime": RuntimeSettings(device=device)}
+        return StageKey("detect-faces", 1, options.detector_digests).key_of(given)
+
+    for name in ("a.onnx", "b.onnx"):
+        (tmp_path / name).write_bytes(name.encode())
+    before = key_of()
+    assert key_of() == before
+    (tmp_path / "b.onnx").write_bytes(b"other")
+    assert key_of() != before
+    monkeypatch.setattr(options, "providers_for", lambda device: [device])
+    assert key_of("cpu") != key_of("cuda")
 
 
 def test_key_of_encoding_covers_the_versions_of_the_encoder(monkeypatch):

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from faceswap_core.faces.detectors.record import Faces
+from faceswap_core.faces.detectors.record import Faces, no_faces
 from faceswap_core.modelstore import locate
 from faceswap_core.types import F32, F64, U8
 
@@ -96,10 +96,10 @@ class MtcnnDetector:
             _network(name)
 
     @torch.no_grad()
-    def detect(self, image: U8) -> Faces:
-        """Find the faces of one frame (H, W, 3) RGB; best score first."""
+    def detect(self, image: U8, *, follows: bool = False) -> Faces:
+        """Find the faces of one frame (H, W, 3) RGB, whatever came before it; best score first."""
         if not image.size:
-            return Faces(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, 5, 2), np.float32))
+            return no_faces()
         scale = min(1.0, self.max_side / max(image.shape[:2]))
         small = _resized(image, scale) if scale < 1 else image
         pyramid = _halves(small)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from faceswap_core.types import F32, U8
 
 
@@ -28,12 +30,23 @@ class Faces:
         return len(self.scores)
 
 
+def no_faces() -> Faces:
+    """A frame without a face."""
+    return Faces(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, 5, 2), np.float32))
+
+
 class Detector(Protocol):
-    """What finds faces."""
+    """What finds faces; one is made for every chunk, so that no result depends on what was searched before."""
 
     name: str
     """Written into every detection."""
 
-    def detect(self, image: U8) -> Faces:
-        """Find the faces of one frame (H, W, 3) RGB."""
+    def detect(self, image: U8, *, follows: bool = False) -> Faces:
+        """Find the faces of one frame (H, W, 3) RGB.
+
+        Args:
+            image: the frame.
+            follows: whether it is the next frame of the same shot as the one given before. A detector may then go on
+                from where it found the faces there; with False it must find them from this frame alone.
+        """
         ...

@@ -13,10 +13,9 @@ VGG_HOW = (
     "train.vgg_sha256 to what `sha256sum vgg16.safetensors` says; or leave the loss 'vgg' out"
 )
 ARCFACE_HOW = (
-    'get an InsightFace pack (weights for non-commercial research only) with `python -c "from insightface.app import '
-    "FaceAnalysis; FaceAnalysis('buffalo_l')\"`, then set train.arcface_file to "
-    "~/.insightface/models/buffalo_l/w600k_r50.onnx and train.arcface_sha256 to what `sha256sum` says of it; or "
-    "leave the loss 'arcface' out"
+    "get it with `faceswap models pull buffalo_l --accept-noncommercial` (weights for non-commercial research only), "
+    "or set train.arcface_file to the recognition network of another InsightFace pack and train.arcface_sha256 to "
+    "what `sha256sum` says of it; or leave the loss 'arcface' out"
 )
 
 

@@ -78,8 +78,10 @@ def ms_ssim(shown: Shown) -> Tensor:
 
 def halved(shown: Shown) -> Shown:
     """The same views at half the side, each pixel the mean of four."""
-    pictures = ("made", "target", "alpha", "face", "weight")
-    return replace(shown, **{name: functional.avg_pool2d(getattr(shown, name), 2) for name in pictures})
+    made, target, alpha, face, weight = (
+        functional.avg_pool2d(x, 2) for x in (shown.made, shown.target, shown.alpha, shown.face, shown.weight)
+    )
+    return replace(shown, made=made, target=target, alpha=alpha, face=face, weight=weight)
 
 
 def laplacian(shown: Shown) -> Tensor:

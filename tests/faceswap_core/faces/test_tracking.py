@@ -2,33 +2,40 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from faceswap_core.faces.geometry import template5
 from faceswap_core.faces.tracking import (
     Detection,
-    choose_subject,
+    Likeness,
     fill,
-    jitter,
     link,
+    mean_embedding,
     overlap,
+    predict,
+    rejoin,
     shots_from_scores,
-    smooth,
-    smooth_series,
 )
 
 
-def face(frame, x=100.0, y=100.0, side=50.0, index=0, score=0.99):
+def face(frame, x=100.0, y=100.0, side=50.0, index=0, score=0.99, embedding=None):
     box = np.array([x, y, x + side, y + side])
-    return Detection(frame, index, box, score, template5() * side / 2 + [x + side / 2, y + side / 2])
+    points = template5() * side / 2 + [x + side / 2, y + side / 2]
+    return Detection(frame, index, box, score, points, None if embedding is None else np.array(embedding, float))
 
 
 def one_shot(frames):
     return np.zeros(frames, np.int64)
 
 
-def linked(detections, shots, max_gap=5, min_iou=0.3):
-    return link(detections, shots, min_iou=min_iou, max_gap=max_gap)
+def linked(detections, shots, max_gap=5, min_iou=0.3, min_cosine=0.35):
+    return link(detections, shots, Likeness(min_iou, min_cosine), max_gap=max_gap)
+
+
+def rejoined(groups, shots, max_lost=30, min_iou=0.3, min_cosine=0.35):
+    return rejoin(groups, shots, Likeness(min_iou, min_cosine), max_lost=max_lost)
+
+
+ME, YOU = [1.0, 0, 0], [0, 1.0, 0]
 
 
 def frames_of(groups):
@@ -98,6 +105,36 @@ class TestLink:
         assert len(linked(pair, one_shot(2), min_iou=1 / 3 - 1e-9)) == 1
         assert len(linked(pair, one_shot(2), min_iou=0.34)) == 2
 
+    def test_two_faces_that_pass_through_each_other_keep_their_ways(self):
+        detections = [
+            f for i in range(21) for f in (face(i, x=100 + 10 * i, index=0), face(i, x=300 - 10 * i, index=1))
+        ]
+        groups = linked(detections, one_shot(21))
+        assert [[d.face_index for d in group] for group in groups] == [[0] * 21, [1] * 21]
+
+    def test_a_face_hidden_while_another_passes_goes_on_behind_it(self):
+        front = [face(i, x=100 + 12 * i, index=0) for i in range(21)]
+        back = [face(i, x=340 - 12 * i, index=1) for i in range(21) if not 8 <= i <= 12]
+        detections = sorted(front + back, key=lambda d: (d.frame_index, d.face_index))
+        groups = linked(detections, one_shot(21))
+        assert [{d.face_index for d in group} for group in groups] == [{0}, {1}]
+
+    def test_all_faces_together_fit_best_though_one_alone_would_fit_better_elsewhere(self):
+        still = [face(i, x=100, index=0) for i in range(6)] + [face(i, x=130, index=1) for i in range(6)]
+        moved = [face(6, x=112, index=0), face(6, x=142, index=1)]
+        groups = linked(sorted(still, key=lambda d: d.frame_index) + moved, one_shot(7))
+        assert [{d.face_index for d in group} for group in groups] == [{0}, {1}]
+
+    def test_an_unlike_embedding_is_another_face_wherever_it_is(self):
+        groups = linked([face(0, embedding=ME), face(1, embedding=YOU), face(2, embedding=ME)], one_shot(3))
+        assert frames_of(groups) == [[0, 2], [1]]
+
+    def test_embeddings_tell_faces_in_one_place_apart(self):
+        pair = [face(0, x=100, index=0, embedding=ME), face(0, x=110, index=1, embedding=YOU)]
+        swapped = [face(1, x=100, index=1, embedding=YOU), face(1, x=110, index=0, embedding=ME)]
+        groups = linked(pair + swapped, one_shot(2))
+        assert [[d.face_index for d in group] for group in groups] == [[0, 0], [1, 1]]
+
     def test_nothing_gives_no_tracks(self):
         assert linked([], one_shot(3)) == []
         assert linked([], one_shot(0)) == []
@@ -116,9 +153,98 @@ class TestLink:
             assert len({int(shots[d.frame_index]) for d in group}) == 1
 
 
+class TestPredict:
+    @given(st.integers(1, 20), st.integers(1, 10), st.floats(-5, 5))
+    def test_steady_motion_is_continued_forwards_and_backwards(self, count, away, speed):
+        group = [face(i, x=100 + speed * i) for i in range(count)]
+        if count == 1:
+            speed = 0
+        ahead = predict(group, count - 1 + away)
+        back = predict(group, -away)
+        np.testing.assert_allclose(ahead[0], 100 + speed * (count - 1 + away), atol=1e-6)
+        np.testing.assert_allclose(back[0], 100 - speed * away, atol=1e-6)
+        np.testing.assert_allclose(ahead[2:] - ahead[:2], 50)
+
+    def test_a_gap_within_does_not_change_the_speed(self):
+        group = [face(i, x=100 + 4 * i) for i in (0, 1, 5, 6)]
+        assert predict(group, 8)[0] == pytest.approx(132)
+
+
+class TestRejoin:
+    def test_a_face_found_where_its_motion_leads_is_the_same(self):
+        before, after = [face(i, x=10 * i) for i in range(10)], [face(i, x=10 * i) for i in range(25, 35)]
+        assert frames_of(rejoined([before, after], one_shot(40))) == [[*range(10), *range(25, 35)]]
+
+    def test_a_face_found_in_its_old_place_is_the_same(self):
+        before = [face(i, x=100 + max(0, i - 6)) for i in range(10)]
+        after = [face(i, x=103 + max(0, i - 28)) for i in range(25, 35)]
+        assert len(rejoined([before, after], one_shot(40))) == 1
+
+    @pytest.mark.parametrize(
+        ("x", "shots", "max_lost"),
+        [
+            (400, one_shot(40), 30),  # elsewhere
+            (100, one_shot(40), 14),  # too late
+            (100, np.repeat([0, 1], 20), 30),  # in another shot
+        ],
+    )
+    def test_another_face_is_not(self, x, shots, max_lost):
+        groups = [[face(i) for i in range(10)], [face(i, x=x) for i in range(25, 35)]]
+        assert len(rejoined(groups, shots, max_lost=max_lost)) == 2
+
+    def test_lost_for_just_as_long_as_allowed_is_not_too_late(self):
+        groups = [[face(i) for i in range(10)], [face(i) for i in range(25, 35)]]
+        assert len(rejoined(groups, one_shot(40), max_lost=15)) == 1
+
+    def test_of_two_that_fit_alike_none_is_taken(self):
+        before = [face(i) for i in range(10)]
+        groups = [before, [face(i, x=90) for i in range(20, 30)], [face(i, x=112) for i in range(20, 30)]]
+        assert len(rejoined(groups, one_shot(40))) == 3
+
+    def test_one_face_lost_twice_stays_one(self):
+        groups = [[face(i) for i in range(first, first + 5)] for first in (0, 12, 24)]
+        assert frames_of(rejoined(groups, one_shot(30))) == [[*range(5), *range(12, 17), *range(24, 29)]]
+
+    def test_embeddings_know_a_face_anywhere_and_however_late_and_refuse_another_in_its_place(self):
+        mine = [face(i, embedding=ME) for i in range(10)]
+        yours = [face(i, embedding=YOU) for i in range(15, 20)]
+        late = [face(i, x=900, embedding=ME) for i in range(500, 510)]
+        assert frames_of(rejoined([mine, yours, late], one_shot(600))) == [
+            [*range(10), *range(500, 510)],
+            list(range(15, 20)),
+        ]
+
+    def test_faces_seen_at_once_are_never_joined(self):
+        groups = [[face(i, embedding=ME) for i in range(10)], [face(i, x=300, embedding=ME) for i in range(5, 20)]]
+        assert len(rejoined(groups, one_shot(20))) == 2
+
+    @given(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 8), st.floats(0, 200)), max_size=8))
+    def test_every_face_stays_in_one_group_and_no_group_has_two_faces_in_a_frame(self, spans):
+        groups = [
+            [face(i, x=x, index=n) for i in range(first, first + count)] for n, (first, count, x) in enumerate(spans)
+        ]
+        joined = rejoined(groups, np.arange(50) // 25)
+        assert sorted(id(d) for g in joined for d in g) == sorted(id(d) for g in groups for d in g)
+        for group in joined:
+            assert (np.diff([d.frame_index for d in group]) >= 1).all()
+
+    def test_nothing_gives_nothing(self):
+        assert rejoined([], one_shot(3)) == []
+
+
+def test_the_mean_embedding_has_length_one_and_ignores_faces_without():
+    group = [face(0, embedding=[1, 0]), face(1), face(2, embedding=[0, 1])]
+    np.testing.assert_allclose(mean_embedding(group), np.array([1, 1]) / np.sqrt(2))
+    assert mean_embedding([face(0)]) is None
+
+
+def filled(group, track_id=0, shot=0, max_gap=5):
+    return fill(group, track_id=track_id, shot=shot, max_gap=max_gap)
+
+
 class TestFill:
     def test_gap_is_filled_linearly_and_marked(self):
-        track = fill([face(2, x=100, index=7), face(5, x=130, index=4)], track_id=3, shot=1)
+        track = filled([face(2, x=100, index=7), face(5, x=130, index=4)], track_id=3, shot=1)
         assert track.frame_index.tolist() == [2, 3, 4, 5]
         assert track.interpolated.tolist() == [False, True, True, False]
         np.testing.assert_allclose(track.boxes_xyxy[:, 0], [100, 110, 120, 130])
@@ -129,109 +255,17 @@ class TestFill:
         assert (track.track_id, track.shot, len(track)) == (3, 1, 4)
 
     def test_filled_faces_of_two_tracks_are_told_apart(self):
-        one, two = (fill([face(0), face(2)], track_id=i, shot=0) for i in range(2))
+        one, two = (filled([face(0), face(2)], track_id=i) for i in range(2))
         assert one.face_index[1] != two.face_index[1]
 
     def test_track_without_gaps_is_as_detected(self):
         detections = [face(i, x=100 + i * i) for i in range(4)]
-        track = fill(detections, track_id=0, shot=0)
+        track = filled(detections)
         assert not track.interpolated.any()
         np.testing.assert_array_equal(track.points5_raw, [d.points5 for d in detections])
 
-
-series = st.integers(1, 30).flatmap(lambda n: arrays(np.float64, (n, 2), elements=st.floats(-1000, 1000)))
-
-
-class TestSmoothing:
-    @given(st.integers(1, 30), st.integers(0, 8), st.floats(-100, 100), st.floats(-10, 10))
-    def test_straight_motion_passes_unchanged_at_the_ends_too(self, count, radius, start, speed):
-        values = (start + speed * np.arange(count))[:, None]
-        np.testing.assert_allclose(smooth_series(values, radius), values, atol=1e-8)
-
-    @given(series, st.integers(0, 6))
-    def test_is_the_same_backwards(self, values, radius):
-        np.testing.assert_allclose(smooth_series(values[::-1], radius)[::-1], smooth_series(values, radius), atol=1e-8)
-
-    @pytest.mark.parametrize("radius", [1, 3, 5])
-    def test_reach_ends_at_the_radius(self, radius):
-        values = np.random.default_rng(0).normal(size=(30, 2))
-        changed = values.copy()
-        changed[15] += 100
-        moved = np.abs(smooth_series(changed, radius) - smooth_series(values, radius)).max(1) > 1e-9
-        assert np.flatnonzero(moved).tolist() == list(range(15 - radius, 15 + radius + 1))
-
-    def test_noise_is_reduced_and_more_so_with_a_longer_reach(self):
-        noise = np.random.default_rng(0).normal(size=(400, 1))
-        spread = [smooth_series(noise, radius).std() for radius in (0, 2, 4, 8)]
-        assert spread[0] > 1.5 * spread[1]
-        assert spread == sorted(spread, reverse=True)
-
-    def test_slow_wave_keeps_its_phase(self):
-        t = np.arange(200)
-        wave = np.sin(t / 10)[:, None]
-        out = smooth_series(wave, 3)
-        assert np.argmax(np.correlate(out[:, 0], wave[:, 0], "full")) == len(t) - 1
-
-    def test_radius_zero_changes_nothing(self):
-        values = np.random.default_rng(0).normal(size=(9, 3))
-        np.testing.assert_array_equal(smooth_series(values, 0), values)
-
-    @given(st.integers(0, 4))
-    def test_few_samples_pass(self, radius):
-        for count in (0, 1, 2):
-            values = np.arange(count * 2, dtype=float).reshape(count, 2) ** 2
-            np.testing.assert_array_equal(smooth_series(values, radius), values)
-
-    def test_track_keeps_its_raw_points_beside_the_smoothed_ones(self):
-        rng = np.random.default_rng(1)
-        noisy = [face(i, x=100 + rng.normal()) for i in range(40)]
-        track = fill(noisy, track_id=0, shot=0)
-        steady = smooth(track, 3)
-        np.testing.assert_array_equal(steady.points5_raw, track.points5_raw)
-        np.testing.assert_array_equal(steady.boxes_xyxy, track.boxes_xyxy)
-        assert jitter(steady.points5) < jitter(track.points5) / 2
-
-
-def track_of(frames, side, track_id, x=100.0):
-    return fill([face(i, x=x, side=side) for i in frames], track_id=track_id, shot=0)
-
-
-class TestChooseSubject:
-    def test_takes_the_largest_face(self):
-        tracks = [track_of(range(10), 40, 0), track_of(range(10), 80, 1, x=300)]
-        assert choose_subject(tracks, one_shot(10)) == {1}
-
-    def test_takes_one_face_at_a_time_and_fills_the_rest(self):
-        tracks = [track_of(range(5), 80, 0), track_of(range(3, 10), 40, 1), track_of(range(6, 10), 30, 2)]
-        assert choose_subject(tracks, one_shot(10)) == {0, 2}
-
-    def test_ignores_a_short_false_alarm_however_large(self):
-        tracks = [track_of(range(2), 1000, 0), track_of(range(10), 30, 1, x=300)]
-        assert choose_subject(tracks, one_shot(10)) == {1}
-
-    def test_takes_a_short_track_where_the_shot_is_as_short(self):
-        assert choose_subject([track_of(range(2), 50, 0)], one_shot(2)) == {0}
-        assert choose_subject([track_of([0], 50, 0)], one_shot(1)) == {0}
-
-    def test_of_two_equal_faces_takes_the_first(self):
-        tracks = [track_of(range(5), 50, 4, x=300), track_of(range(5), 50, 2)]
-        assert choose_subject(tracks, one_shot(5)) == {2}
-
-    def test_of_nothing_takes_nothing(self):
-        assert choose_subject([], one_shot(5)) == set()
-        assert choose_subject([], one_shot(0)) == set()
-
-
-class TestJitter:
-    def test_of_straight_motion_is_zero(self):
-        points = template5()[None] * 30 + np.arange(10)[:, None, None]
-        assert jitter(points) == pytest.approx(0, abs=1e-12)
-
-    def test_does_not_depend_on_the_size_of_the_face(self):
-        points = template5()[None] + np.random.default_rng(0).normal(0, 0.01, (50, 5, 2))
-        assert jitter(points * 200) == pytest.approx(jitter(points * 20))
-        assert jitter(points) > 0.01
-
-    @pytest.mark.parametrize("count", [0, 1, 2])
-    def test_of_too_few_frames_is_zero(self, count):
-        assert jitter(np.zeros((count, 5, 2))) == 0
+    def test_a_gap_as_long_as_allowed_is_filled_and_a_longer_one_left_open(self):
+        track = filled([face(0), face(4), face(9)], max_gap=3)
+        assert track.frame_index.tolist() == [0, 1, 2, 3, 4, 9]
+        assert track.interpolated.tolist() == [False, True, True, True, False, False]
+        assert filled([face(0), face(2)], max_gap=0).frame_index.tolist() == [0, 2]

@@ -128,7 +128,7 @@ def test_exchanged_decoders_draw_the_other_person():
 
 class TestModulated:
     def test_draws_coarser_pictures_on_the_way(self):
-        drawn = build("modulated").reconstruct(torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64))
+        drawn = build("modulated").eval().reconstruct(torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64))
         assert [v.shape[-1] for v in drawn.b] == [64, 32, 16]
 
     def test_only_scales_shifts_and_the_first_map_tell_people_apart(self):

