@@ -158,7 +158,7 @@ def settings_of(tmp_path, **videos):
         ('output={kind="patches", folder="."}', "holds the workspace"),
         ('output={kind="patches", folder="sub"}', "no run of this program"),
         ('output={kind="image_sequence", folder="plate.mp4"}', "is no folder"),
-        ("train.model=gan", "none of"),
+        ("train.model=gan", "train.model_name"),
         ("train.model=./nowhere", "no finished training"),
         ('subjects.b.videos=["a1.mp4"]', "both"),
     ],
@@ -172,6 +172,19 @@ def test_a_job_that_cannot_end_well_is_refused_before_any_work(tmp_path, change,
     (tmp_path / "sub" / "notes.txt").write_text("work of days")
     with pytest.raises(SettingsError, match=said):
         check_job(load_job(settings_of(tmp_path), [change]), force=False)
+
+
+@pytest.mark.parametrize(("loss", "said"), [("vgg", "curl .* train.vgg_sha256"), ("arcface", "models pull buffalo_l")])
+def test_a_loss_without_its_weights_is_refused_with_the_command_that_gets_them(tmp_path, monkeypatch, loss, said):
+    from faceswap_core.errors import ModelMissingError
+    from faceswap_core.jobfile import load_job
+    from faceswap_core.modelstore import STORE_VARIABLE
+    from flows.preflight import check_job
+
+    monkeypatch.setenv(STORE_VARIABLE, str(tmp_path / "store"))
+    with pytest.raises(ModelMissingError, match=said) as caught:
+        check_job(load_job(settings_of(tmp_path), [f"train.losses.{loss}=0.1"]), force=False)
+    assert caught.value.exit_code == 3
 
 
 def test_a_sound_job_is_not_refused(tmp_path):
