@@ -35,6 +35,7 @@ check: install
 bench: install
 	$(BIN)/python -m benchmarks.video_index
 	$(BIN)/python -m benchmarks.video_recode
+	$(BIN)/python -m benchmarks.detectors_synthetic
 	$(BIN)/python -m benchmarks.swap_error
 
 clean:

@@ -49,14 +49,14 @@ class Question:
     """Their contact sheet."""
 
 
-def choice_of(job: JobSettings, video: Path, subject: str) -> Choice:
+def choice_of(job: JobSettings, video: Path, subject: str, reference: tuple[float, ...] = ()) -> Choice:
     """What the settings say of one video; the truth of a plate is framed as the plate is."""
     if video == job.plate.video:
-        return Choice(tracks=job.plate.tracks, pick=job.plate.pick)
+        return Choice(tracks=job.plate.tracks, reference=reference, pick=job.plate.pick)
     if video == job.plate.truth:
         return Choice(pick="largest" if job.plate.pick == "auto" else job.plate.pick)
     person = job.subjects[subject]
-    return Choice(tracks=person.tracks.get(video, ()), pick=person.pick)
+    return Choice(tracks=person.tracks.get(video, ()), reference=reference, pick=person.pick)
 
 
 def part_of(job: JobSettings, video: Path, subject: str) -> str:
@@ -72,14 +72,16 @@ def track_ids(job: JobSettings, tracks: Sequence[ManifestRef]) -> tuple[int, ...
 def answer(job: JobSettings, run: Run, questions: Sequence[Question]) -> list[Choice]:
     """Show the contact sheets and wait for the answers, one for each question.
 
-    A run of a deployment pauses and asks in the flow UI, for ``runtime.ask_hours``. Everything else (the command
-    line, a flow called from Python) ends here, with the settings to go on with; finished work is kept.
+    A run of a deployment, or a part of one, pauses and asks in the flow UI, for ``runtime.ask_hours``. Everything
+    else (the command line, a flow called from Python) ends here, with the settings to go on with; finished work is
+    kept.
 
     Raises:
         UndecidedError: nobody was there to answer, or nobody did.
     """
     sheets = [_shown(job, run, q) for q in questions]
-    if prefect.runtime.deployment.id and job.runtime.ask_hours:
+    deployment = prefect.runtime.deployment.id or prefect.runtime.flow_run.parent_deployment_id
+    if deployment and job.runtime.ask_hours:
         return _asked(job, questions)
     asked = ". ".join(
         f"{q.video}: {q.why}, and nothing says who is {q.subject!r}; see {sheet}"
@@ -87,8 +89,8 @@ def answer(job: JobSettings, run: Run, questions: Sequence[Question]) -> list[Ch
     )
     overrides = [f"--set {shlex.quote(setting)}" for setting in settings_of(job, {q: q.ids[:1] for q in questions})]
     raise UndecidedError(
-        f"{asked}. Run the same command again with {' '.join(overrides)}, with the tracks of each person in place of "
-        "the first; or set pick to largest, left or right. Finished work is kept"
+        f"{asked}. Run the same command again with {' '.join(overrides)}, naming the tracks of that person in place "
+        "of the first; or set pick to largest, left or right. Finished work is kept"
     )
 
 

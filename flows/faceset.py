@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from faceswap_core.stages.align import AlignedChunk
 from faceswap_core.stages.decode import VideoPlan, video_ref
 from faceswap_core.stages.detect import Detected
 from faceswap_core.stages.track import undecided
-from faceswap_core.storage import Workspace
+from faceswap_core.storage import Workspace, file_ref
 from faceswap_core.types import FileRef, ManifestRef
 from flows.casting import Question, answer, choice_of, part_of, track_ids
 from flows.gather import gather
@@ -28,6 +28,7 @@ from tasks.faceset import (
     decode_frames,
     detect_faces,
     draw_contact_sheet,
+    embed_reference,
     part_name,
     plan_video,
     track_faces,
@@ -75,10 +76,11 @@ def build_facesets(job: JobSettings, wanted: Mapping[Path, str], run: Run) -> di
         _submit_decoding(job, work)
     for work in works:
         _submit_detection(job, work)
+    pictures = _pictures(job, wanted.values())
     questions: dict[Path, Question] = {}
     for path, work in zip(wanted, works, strict=True):
         _find(work)
-        why = _track(job, work, choice_of(job, path, work.subject))
+        why = _track(job, work, choice_of(job, path, work.subject, pictures.get(work.subject, ())))
         if why:
             questions[path] = _ask(job, path, work, why)
         else:
@@ -132,6 +134,16 @@ def exact_truth(video: FileRef) -> ManifestRef | None:
         return ManifestRef(path=given["path"], sha256=given["sha256"], rows=given["rows"], schema=given["schema"])
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise SettingsError(f"{sidecar} names no TRUTH manifest ({error}): remove it or render anew") from error
+
+
+def _pictures(job: JobSettings, subjects: Iterable[str]) -> dict[str, tuple[float, ...]]:
+    """The embedding of each subject that has a reference picture."""
+    paths = {name: path for name in sorted(set(subjects)) if (path := job.subjects[name].reference)}
+    embedding = [
+        embed_reference.submit(str(job.workspace), name, file_ref(path), job.detect, job.runtime)
+        for name, path in paths.items()
+    ]
+    return {name: tuple(values) for name, values in zip(paths, gather(embedding), strict=True)}
 
 
 def _find(work: _Work) -> None:

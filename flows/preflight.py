@@ -46,6 +46,7 @@ def check_job(job: JobSettings, *, force: bool) -> None:
     _check_output(job)
     _check_encoder(job.encode)
     _check_model(job)
+    _check_references(job)
     _check_detector(job.detect, job.runtime)
     if device == "cpu" and not force:
         _check_training_cost(job)
@@ -89,6 +90,18 @@ def _check_detector(settings: DetectSettings, runtime: RuntimeSettings) -> None:
     """Refuse a detector whose files are absent, altered or damaged, before any footage is read."""
     if settings.backend != "truth":
         DETECTORS[installed(settings).backend](settings, runtime.device)
+
+
+def _check_references(job: JobSettings) -> None:
+    """Refuse a picture of a person that is missing, or that the detector cannot compare faces with."""
+    for name, subject in job.subjects.items():
+        if subject.reference and job.detect.backend != "insightface":
+            raise SettingsError(
+                f"subjects.{name}.reference needs a detector that knows people apart, and detect.backend is "
+                f"{job.detect.backend!r}: set it to 'insightface', or name tracks instead of the picture"
+            )
+        if subject.reference and not subject.reference.is_file():
+            raise MediaError(f"subjects.{name}.reference {subject.reference} does not exist: correct its path")
 
 
 def _check_footage(job: JobSettings) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from faceswap_core import layout
 from faceswap_core.config import AlignSettings, DecodeSettings, DetectSettings, RuntimeSettings, TrackSettings
 from faceswap_core.config_track import Choice
-from faceswap_core.stages import align, contact_sheet, decode, detect, track
+from faceswap_core.stages import align, contact_sheet, decode, detect, reference, track
 from faceswap_core.stages.align import AlignedChunk
 from faceswap_core.stages.decode import VideoPlan
 from faceswap_core.stages.detect import Detected
@@ -45,6 +45,14 @@ def detect_faces(
     """Find the faces of one chunk."""
     tell = progress.of(layout.DETECTIONS, part_name(video, chunk_index))
     return detect.detect_faces(Workspace(workspace), video, frames, settings, truth, tell, runtime.device)
+
+
+@stage_task("embed-reference", run_name="embed-reference-{subject}", digests=detector_digests)
+def embed_reference(
+    workspace: str, subject: str, picture: FileRef, settings: DetectSettings, runtime: RuntimeSettings
+) -> list[float]:
+    """Know a person by a picture."""
+    return reference.embed_reference(picture, settings, runtime.device)
 
 
 @stage_task(layout.TRACKS, 2, run_name="track-faces-{subject}")

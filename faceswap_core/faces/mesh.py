@@ -108,7 +108,7 @@ class FaceMesh:
             face.
         """
         crop, matrix = _cut(image, region)
-        self._network.set_tensor(self._input, crop[None].astype(np.float32) / np.float32(255))
+        self._network.set_tensor(self._input, np.multiply(crop[None], np.float32(1 / 255), dtype=np.float32))
         self._network.invoke()
         found: F32 = self._network.get_tensor(self._points).reshape(POINTS, 3)[:, :2]
         logit = float(self._network.get_tensor(self._presence).reshape(()))

@@ -28,14 +28,16 @@ from faceswap_core.types import F64, U8
 
 _SEARCH_EVERY = 15
 """Frames between searches while every face is followed: by then a newcomer is found."""
-_RETRY_EVERY = 4
+_RETRY_EVERY = 5
 """Frames between searches while there is no face."""
 _PASSES = 4
 """Passes of the mesh over a face just found, until it has come to rest; each starts where the one before saw it."""
 _PRESENCE = 0.5
 """Probability of a face below which the mesh has lost it."""
 _SAME = 0.3
-"""Overlap (intersection over union) above which two boxes are one face."""
+"""Overlap (intersection over union) above which MTCNN's box is that of a face that is followed."""
+_TWICE = 0.5
+"""Overlap above which one face is followed twice; two that touch, or that pass each other, overlap less."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ class BuiltinDetector:
         """The faces followed and those found beside them; where there is none, the frame is turned to both sides."""
         for quarters in (0, 1, -1):
             for seen in self._seen(image, quarters):
-                same = _first_like(seen.box_xyxy, followed)
+                same = _first_like(seen.box_xyxy, followed, _SAME)
                 if same is not None:
                     followed[same] = replace(followed[same], score=max(followed[same].score, seen.score))
                 elif (face := self._fresh(image, seen)) is not None:
@@ -117,7 +119,7 @@ class BuiltinDetector:
         height, width = image.shape[:2]
         turned = np.ascontiguousarray(np.rot90(image, quarters))
         min_face = min(1.0, self._min_face * height / max(1, turned.shape[0]))
-        search = MtcnnDetector(min_score=self._min_score, min_face=min_face, max_side=self._max_side)
+        search = MtcnnDetector(min_score=self._min_score, min_face=min_face, max_side=self._max_side, refine=False)
         found = search.detect(turned)
         points = _turned_back(found.points5.astype(np.float64), quarters, (width, height))
         corners = _turned_back(found.boxes_xyxy.astype(np.float64).reshape(-1, 2, 2), quarters, (width, height))
@@ -155,16 +157,16 @@ def _is_inside(mesh: F64, image: U8) -> bool:
     return bool((middle >= -0.5).all() and (middle <= np.array(image.shape[1::-1]) - 0.5).all())
 
 
-def _first_like(box_xyxy: F64, faces: list[_Face]) -> int | None:
-    """Index of the first face that stands where a box does."""
-    return next((i for i, face in enumerate(faces) if overlap(box_xyxy, face.box_xyxy[None])[0] > _SAME), None)
+def _first_like(box_xyxy: F64, faces: list[_Face], least: float) -> int | None:
+    """Index of the first face that overlaps a box by more than ``least``."""
+    return next((i for i, face in enumerate(faces) if overlap(box_xyxy, face.box_xyxy[None])[0] > least), None)
 
 
 def _distinct(faces: list[_Face]) -> list[_Face]:
     """The faces without those that stand where an earlier one does."""
     kept: list[_Face] = []
     for face in faces:
-        if _first_like(face.box_xyxy, kept) is None:
+        if _first_like(face.box_xyxy, kept, _TWICE) is None:
             kept.append(face)
     return kept
 

@@ -83,15 +83,18 @@ class MtcnnDetector:
     name = "mtcnn"
     """Written into every detection."""
 
-    def __init__(self, *, min_score: float = 0.9, min_face: float = 0.1, max_side: int = 640) -> None:
+    def __init__(
+        self, *, min_score: float = 0.9, min_face: float = 0.1, max_side: int = 640, refine: bool = True
+    ) -> None:
         """Set thresholds.
 
         Args:
             min_score: lowest probability of a face that is kept.
             min_face: smallest face as a share of the frame's height.
             max_side: longer side, in pixels, to which a larger frame is reduced for the search.
+            refine: whether points are steadied over several crops, which takes as long as a small search.
         """
-        self.min_score, self.min_face, self.max_side = min_score, min_face, max_side
+        self.min_score, self.min_face, self.max_side, self.refine = min_score, min_face, max_side, refine
         for name in _SHAPES:
             _network(name)
 
@@ -150,16 +153,19 @@ class MtcnnDetector:
         return _squares(boxes[keep]), scores[keep]
 
     def _output(self, pyramid: list[U8], boxes: F64) -> tuple[F64, F64, F64]:
-        """Stage 3: crops of 48 px -> boxes, scores and points, then points once more on the final square."""
+        """Stage 3: crops of 48 px -> boxes, scores and points; refined: points once more on the final square."""
         if not len(boxes):
             return boxes, np.zeros(0), np.zeros((0, 5, 2))
-        offsets, _, logits = _network("onet")(_to_input(_crops(pyramid, boxes, 48)))
+        offsets, relative, logits = _network("onet")(_to_input(_crops(pyramid, boxes, 48)))
         scores = logits.softmax(1)[:, 1].numpy().astype(np.float64)
+        points = _in_crops(relative, boxes)
         boxes = boxes + offsets.numpy() * _sides(boxes)
         keep = np.flatnonzero(scores > self.min_score)
         keep = keep[suppress(boxes[keep], scores[keep], 0.7, by_smaller=True)]
-        points = [self._points(pyramid, square) for square in _squares(boxes[keep])]
-        return boxes[keep], scores[keep], np.array(points).reshape(-1, 5, 2)
+        if self.refine:
+            refined = [self._points(pyramid, square) for square in _squares(boxes[keep])]
+            return boxes[keep], scores[keep], np.array(refined).reshape(-1, 5, 2)
+        return boxes[keep], scores[keep], points[keep]
 
     @staticmethod
     def _points(pyramid: list[U8], square: F64) -> F64:
@@ -168,9 +174,15 @@ class MtcnnDetector:
         shifted = [_about(square, dx * side, dy * side, scale) for dx, dy, scale in _REFINE_SHIFTS]
         crops = np.array(shifted)
         _, relative, _ = _network("onet")(_to_input(_crops(pyramid, crops, 48)))
-        xy = relative.numpy().astype(np.float64).reshape(-1, 2, 5).transpose(0, 2, 1)  # (N, 10) -> (N, 5, 2)
-        points: F64 = (crops[:, None, :2] + xy * _sides(crops)[:, None, :2]).mean(0) - 0.5
+        points: F64 = _in_crops(relative, crops).mean(0)
         return points
+
+
+def _in_crops(relative: Tensor, crops: F64) -> F64:
+    """Points as shares of N crops -> px of the image, (N, 5, 2)."""
+    xy = relative.numpy().astype(np.float64).reshape(-1, 2, 5).transpose(0, 2, 1)  # (N, 10) -> (N, 5, 2)
+    points: F64 = crops[:, None, :2] + xy * _sides(crops)[:, None, :2] - 0.5
+    return points
 
 
 def _halves(image: U8) -> list[U8]:

@@ -90,10 +90,10 @@ class TestFollowing:
         finder.detect(portrait)
         assert len(finder.detect(pair, follows=True)) == len(detector().detect(pair))
 
-    def test_frames_without_a_face_are_searched_every_fourth_time(self, searches):
+    def test_frames_without_a_face_are_searched_every_fifth_time(self, searches):
         finder = detector()
         grey = np.full((120, 160, 3), 99, np.uint8)
-        assert [len(finder.detect(grey, follows=n > 0)) for n in range(9)] == [0] * 9
+        assert [len(finder.detect(grey, follows=n > 0)) for n in range(11)] == [0] * 11
         assert len(searches) == 3 * 3, "each search also turns the frame to both sides"
 
     def test_a_frame_of_its_own_forgets_those_before(self, portrait):
