@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from faceswap_core.models.parallel import gathered, own_part
+from faceswap_core.models.parallel import equal_parts, gathered, own_part
 
 Network = TypeVar("Network", bound=nn.Module)
 _WHOLE_ATTENTION_SIDE = 32
@@ -152,7 +152,7 @@ class SideNorm(nn.Module):
     def forward(self, x: Tensor, sides: Sequence[int]) -> Tensor:
         """Normalise (N, C) or (N, C, h, w) to float32; ``sides`` names the person of each equal part, in order."""
         flat = full(x)
-        parts = (flat if x.dim() == 2 else flat.flatten(2)).chunk(len(sides))
+        parts = equal_parts(flat if x.dim() == 2 else flat.flatten(2), len(sides))
         normed = [own_part(self.sides[side](gathered(p))) for side, p in zip(sides, parts, strict=True)]
         return torch.cat(normed).view(x.shape)
 

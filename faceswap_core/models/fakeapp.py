@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from faceswap_core.models.blocks import SideNorm, initialize
 from faceswap_core.models.network import Build, FaceNetwork, Views
+from faceswap_core.models.parallel import equal_parts
 
 
 def _channels(build: Build) -> list[int]:
@@ -61,5 +62,5 @@ class FakeApp(FaceNetwork):
 
     def drawn(self, codes: Tensor, sides: Sequence[int]) -> list[Views]:
         """Each person's decoder from the latent vectors."""
-        parts = codes.chunk(len(sides))  # (N, latent) -> (N, 8W, 4, 4) -> (N, W, 64, 64) -> (N, 4, 64, 64)
+        parts = equal_parts(codes, len(sides))  # (N, latent) -> (N, 8W, 4, 4) -> (N, W, 64, 64) -> (N, 4, 64, 64)
         return [(torch.sigmoid(self.decoders[side](part)),) for side, part in zip(sides, parts, strict=True)]

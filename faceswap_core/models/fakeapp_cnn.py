@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from faceswap_core.models.blocks import SideNorm, initialize
 from faceswap_core.models.network import Build, FaceNetwork, Views
+from faceswap_core.models.parallel import equal_parts
 
 
 def _encoder(width: int) -> nn.Sequential:
@@ -58,5 +59,5 @@ class FakeAppCnn(FaceNetwork):
 
     def drawn(self, codes: Tensor, sides: Sequence[int]) -> list[Views]:
         """Each person's decoder from the maps."""
-        parts = codes.chunk(len(sides))  # (N, W, R/8, R/8) -> (N, W, R, R) -> (N, 4, R, R)
+        parts = equal_parts(codes, len(sides))  # (N, W, R/8, R/8) -> (N, W, R, R) -> (N, 4, R, R)
         return [(torch.sigmoid(self.decoders[side](part)),) for side, part in zip(sides, parts, strict=True)]

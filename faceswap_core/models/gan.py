@@ -23,6 +23,7 @@ from torch.nn import functional
 
 from faceswap_core.models.blocks import SelfAttention, SideNorm, initialize, shuffled
 from faceswap_core.models.network import Build, FaceNetwork, Views
+from faceswap_core.models.parallel import equal_parts
 
 _ATTENTION_SIDE = 64
 """Largest map that looks at itself; the cost grows with the fourth power of the side."""
@@ -132,7 +133,7 @@ class Gan(FaceNetwork):
 
     def drawn(self, codes: Tensor, sides: Sequence[int]) -> list[Views]:
         """One pass up from the codes, then each person's decoder."""
-        parts = self.shared(codes).chunk(len(sides))  # (N, latent) -> (N, 16W, 4, 4) -> (N, 8W, 8, 8)
+        parts = equal_parts(self.shared(codes), len(sides))  # (N, latent) -> (N, 16W, 4, 4) -> (N, 8W, 8, 8)
         return [(self.decoders[side](part),) for side, part in zip(sides, parts, strict=True)]
 
     @torch.no_grad()

@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from faceswap_core.models.blocks import Down, SideNorm, initialize, shuffled
 from faceswap_core.models.network import Build, FaceNetwork, Views
+from faceswap_core.models.parallel import equal_parts
 
 PEOPLE = 2
 _COARSE_SIDE = 16
@@ -130,7 +131,7 @@ class Modulated(FaceNetwork):
 
     def drawn(self, codes: Tensor, sides: Sequence[int]) -> list[Views]:
         """One pass of the one decoder for everybody."""
-        parts = zip(sides, codes.chunk(len(sides)), strict=True)
+        parts = zip(sides, equal_parts(codes, len(sides)), strict=True)
         people = torch.cat([part.new_full((len(part),), side, dtype=torch.int64) for side, part in parts])
         views = self.decoder(codes, people)
-        return list(zip(*(v.chunk(len(sides)) for v in views), strict=True))
+        return list(zip(*(equal_parts(v, len(sides)) for v in views), strict=True))

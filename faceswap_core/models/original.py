@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from faceswap_core.models.blocks import UPSAMPLERS, Down, SideNorm, initialize
 from faceswap_core.models.network import Build, FaceNetwork, Views
+from faceswap_core.models.parallel import equal_parts
 
 _CONV1X1_SHARE = 8
 """The pair of 1x1 convolutions narrows to this share of the dense code's length: 128 of 1024 in seed 002."""
@@ -114,5 +115,5 @@ class Original(FaceNetwork):
 
     def drawn(self, codes: Tensor, sides: Sequence[int]) -> list[Views]:
         """One pass up from the codes, then each person's decoder."""
-        parts = self.encoder.features(codes).chunk(len(sides))
+        parts = equal_parts(self.encoder.features(codes), len(sides))
         return [(self.decoders[side](part),) for side, part in zip(sides, parts, strict=True)]

@@ -51,7 +51,12 @@ def gathered(x: Tensor) -> Tensor:
 def own_part(x: Tensor) -> Tensor:
     """This process' part of what `gathered` gave."""
     rank, world = place()
-    return x.chunk(world)[rank]
+    return equal_parts(x, world)[rank]
+
+
+def equal_parts(x: Tensor, count: int) -> tuple[Tensor, ...]:
+    """Equal parts of a batch; one part is the batch itself, as a split in one would fix its length on export."""
+    return (x,) if count == 1 else x.chunk(count)
 
 
 def own_slice(count: int) -> slice:
