@@ -25,7 +25,8 @@ class _Swap(nn.Module):
         self.network, self.source, self.target = network, source, target
 
     def forward(self, views: Tensor) -> tuple[Tensor, Tensor]:
-        return self.network(views, self.source, self.target), self.network(views, self.source, self.source)
+        codes = self.network.encode(views, [self.source])
+        return self.network.decode(codes, self.target), self.network.decode(codes, self.source)
 
 
 def export_onnx(network: FaceNetwork, resolution: int, path: Path, *, source: int, target: int) -> float:
