@@ -31,7 +31,7 @@ class TrackSettings(Branch):
     min_cosine: float = Field(default=0.35, ge=-1, le=1)
     """Least cosine of two embeddings of one person, for detectors that give embeddings."""
     start_score: float = Field(default=0.9, ge=0, le=1)
-    """Score that a track must reach at least once; weaker faces may only continue it."""
+    """Score that a track must reach once, or for long nearly (its median 0.15 less); weaker faces only continue it."""
     max_gap: int = Field(default=5, ge=0, le=1000)
     """Longest gap, in frames, filled by interpolation."""
     max_lost: int = Field(default=30, ge=0, le=10000)

@@ -135,7 +135,7 @@ def _asked(job: JobSettings, questions: Sequence[Question]) -> list[Choice]:
             f"nobody answered within {job.runtime.ask_hours:g} hours (runtime.ask_hours) who is seen in "
             f"{', '.join(str(q.video) for q in questions)}: start the run again; finished work is kept"
         ) from error
-    answers = {q: tuple(getattr(given, _field(q))) for q in questions}
+    answers = {q: tuple(q.ids[_options(q).index(option)] for option in getattr(given, _field(q))) for q in questions}
     for setting in settings_of(job, answers):
         _log.info("answered: %s", setting)
     return [Choice(tracks=ids) for ids in answers.values()]
@@ -143,18 +143,18 @@ def _asked(job: JobSettings, questions: Sequence[Question]) -> list[Choice]:
 
 def _form(job: JobSettings, questions: Sequence[Question]) -> type[RunInput]:
     """The form that the flow UI shows: for each video a list of tracks."""
-    fields: dict[str, Any] = {
-        _field(q): (
-            list[int],
+    fields: dict[str, Any] = {}
+    for q in questions:
+        items: dict[str, Any] = {"type": "string", "enum": _options(q)}
+        fields[_field(q)] = (
+            list[str],
             Field(
                 min_length=1,
                 title=f"Tracks of {q.subject} in {q.video.name}",
                 description=f"{q.why[:1].upper()}{q.why[1:]}.",
-                json_schema_extra={"items": {"type": "integer", "enum": list(q.ids)}},
+                json_schema_extra={"items": items},
             ),
         )
-        for q in questions
-    }
     keys = ", ".join(f"tracks-{_key(job.name)}-{_key(q.part)}" for q in questions)
     form = create_model("WhoIsWho", __base__=RunInput, **fields)
     return form.with_initial_data(description=f"The contact sheets are among this run's artifacts: **{keys}**.")
@@ -162,3 +162,8 @@ def _form(job: JobSettings, questions: Sequence[Question]) -> type[RunInput]:
 
 def _field(q: Question) -> str:
     return _key(q.part).replace("-", "_")
+
+
+def _options(q: Question) -> list[str]:
+    """What can be chosen, in words: the flow UI shows the number 0 as nothing."""
+    return [f"track {number}" for number in q.ids]

@@ -32,7 +32,7 @@ def decode_frames(
     return decode.decode_frames(Workspace(workspace), video, plan, chunk_index, limits, tell)
 
 
-@stage_task(layout.DETECTIONS, 2, run_name="detect-faces-{chunk_index:04d}", digests=detector_digests)
+@stage_task(layout.DETECTIONS, 3, run_name="detect-faces-{chunk_index:04d}", digests=detector_digests)
 def detect_faces(
     workspace: str,
     video: FileRef,
@@ -55,7 +55,7 @@ def embed_reference(
     return reference.embed_reference(picture, settings, runtime.device)
 
 
-@stage_task(layout.TRACKS, 2, run_name="track-faces-{subject}")
+@stage_task(layout.TRACKS, 3, run_name="track-faces-{subject}")
 def track_faces(
     workspace: str,
     frames: list[ManifestRef],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from statistics import median
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from faceswap_core.config_track import Choice, TrackSettings
 from faceswap_core.errors import ManifestError
 from faceswap_core.faces.choosing import choose
 from faceswap_core.faces.steadying import Steadied, steady
-from faceswap_core.faces.tracking import Detection, Likeness, Track, fill, link, rejoin, shots_from_scores
+from faceswap_core.faces.tracking import Detection, Group, Likeness, Track, fill, link, rejoin, shots_from_scores
 from faceswap_core.manifest import Row
 from faceswap_core.schemas import DETECTIONS, FRAMES, TRACKS
 from faceswap_core.storage import Workspace
@@ -73,11 +74,22 @@ def follow(detections: Iterator[Detection], shots: I64, settings: TrackSettings)
     likeness = Likeness(settings.min_iou, settings.min_cosine)
     groups = link(detections, shots, likeness, max_gap=settings.max_gap)
     groups = rejoin(groups, shots, likeness, max_lost=max(settings.max_lost, settings.max_gap))
-    sure = [group for group in groups if max(d.score for d in group) >= settings.start_score]
+    sure = [group for group in groups if is_sure(group, settings.start_score)]
     return [
         fill(group, track_id=i, shot=int(shots[group[0].frame_index]), max_gap=settings.max_gap)
         for i, group in enumerate(sure)
     ]
+
+
+def is_sure(group: Group, start_score: float) -> bool:
+    """True for a face that was once found beyond doubt, or for long with little: its median may be 0.15 lower."""
+    scores = [d.score for d in group]
+    return max(scores) >= start_score or (len(scores) >= _LASTING and median(scores) >= start_score - _LENIENCE)
+
+
+_LASTING = 10
+"""Detections from which a face has lasted for long."""
+_LENIENCE = 0.15
 
 
 def cut_scores(workspace: Workspace, frames: Sequence[ManifestRef]) -> F64:

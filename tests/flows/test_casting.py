@@ -162,14 +162,14 @@ def test_a_run_of_a_deployment_pauses_shows_the_tracks_and_goes_on_with_the_answ
                 state = _wait(client, run.id, process, "PAUSED")
                 keyset = state.state_details.run_input_keyset
                 form = json.loads(client.read_flow_run_input(run.id, keyset["schema"]))
-                assert form["properties"]["plate"]["items"]["enum"] == [0, 1]
+                assert form["properties"]["plate"]["items"]["enum"] == ["track 0", "track 1"]
                 by_run = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run.id]))
                 shown = [a for a in client.read_artifacts(artifact_filter=by_run) if a.type == "image"]
                 assert [a.key for a in shown] == ["tracks-two-people-plate"]
                 assert shown[0].data.startswith("data:image/jpeg;base64,")
-                refused = client.resume_flow_run(run.id, run_input={"plate": [9]})
+                refused = client.resume_flow_run(run.id, run_input={"plate": ["track 9"]})
                 assert refused.status.value == "REJECT"
-                assert client.resume_flow_run(run.id, run_input={"plate": [1]}).status.value == "ACCEPT"
+                assert client.resume_flow_run(run.id, run_input={"plate": ["track 1"]}).status.value == "ACCEPT"
                 _wait(client, run.id, process, "COMPLETED")
             finally:
                 process.kill()

@@ -119,7 +119,13 @@ class BuiltinDetector:
         height, width = image.shape[:2]
         turned = np.ascontiguousarray(np.rot90(image, quarters))
         min_face = min(1.0, self._min_face * height / max(1, turned.shape[0]))
-        search = MtcnnDetector(min_score=self._min_score, min_face=min_face, max_side=self._max_side, refine=False)
+        search = MtcnnDetector(
+            min_score=self._min_score,
+            min_face=min_face,
+            max_side=self._max_side,
+            refine=False,
+            contrast=not quarters,
+        )
         found = search.detect(turned)
         points = _turned_back(found.points5.astype(np.float64), quarters, (width, height))
         corners = _turned_back(found.boxes_xyxy.astype(np.float64).reshape(-1, 2, 2), quarters, (width, height))

@@ -7,11 +7,12 @@ import pytest
 from faceswap_core import manifest
 from faceswap_core.config import DecodeSettings, TrackSettings
 from faceswap_core.config_track import Choice
+from faceswap_core.faces.tracking import Detection
 from faceswap_core.schemas import DETECTIONS, TRACKS
 from faceswap_core.stages.contact_sheet import PICTURES, contact_sheet, sheet_tracks, sheet_uri
 from faceswap_core.stages.decode import decode_frames, plan_video, video_ref
 from faceswap_core.stages.detect import detect_faces
-from faceswap_core.stages.track import track_faces, undecided
+from faceswap_core.stages.track import is_sure, track_faces, undecided
 from tests.two_actors import write_crossing
 
 
@@ -72,6 +73,15 @@ def test_two_people_are_not_guessed_between_and_named_tracks_are_taken(chain, sc
         named = track_faces(chain.workspace, frames, found, "a", TrackSettings(), Choice(tracks=(track,)))
         assert undecided(chain.workspace, named) == ""
         assert {row["track_id"] for row in rows(chain, named) if row["subject"] == "a"} == {track}
+
+
+@pytest.mark.parametrize(
+    ("scores", "sure"),
+    [([0.6] * 30 + [0.9], True), ([0.89] * 9, False), ([0.75] * 10, True), ([0.74] * 30, False), ([0.9], True)],
+)
+def test_a_face_is_sure_once_beyond_doubt_or_for_long_nearly(scores, sure):
+    box, points = np.array([0.0, 0, 9, 9]), np.zeros((5, 2))
+    assert is_sure([Detection(i, 0, box, score, points) for i, score in enumerate(scores)], 0.9) == sure
 
 
 def test_equal_input_gives_equal_tracks_whatever_the_chunks(chain, scene):

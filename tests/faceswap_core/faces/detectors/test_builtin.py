@@ -157,3 +157,11 @@ class TestMissingMesh:
         assert installed(DetectSettings()).backend == "builtin"
         with pytest.raises(ModelMissingError, match="models pull facemesh"):
             detector()
+
+
+def test_what_is_missed_at_first_is_searched_again_with_more_contrast(portrait):
+    dim = (portrait.astype(np.float32) * 0.06 + 8).astype(np.uint8)
+    assert len(MtcnnDetector(contrast=False).detect(dim)) == 0
+    found, wanted = MtcnnDetector().detect(dim), MtcnnDetector().detect(portrait)
+    assert len(found) == 1
+    assert np.abs(found.points5 - wanted.points5).max() < 5
