@@ -157,4 +157,4 @@ class TestStages:
         for step in range(7):
             trainer.train_step(sampler.draw(step))
             rates.append(trainer.optimizers["network"].param_groups[0]["lr"])
-        assert rates == pytest.approx([1e-3] * 4 + [3e-4] + [1e-4 if r else 3e-4 for r in (0, 1)])
+        assert rates == pytest.approx([1e-3] * 4 + [3e-4] + [1e-4] * 2)
