@@ -248,9 +248,8 @@ class JobSettings(Branch):
                 raise SettingsError(f"path {path} names the home of an unknown user ({error}): correct it") from error
 
         subjects = {name: _with_full_paths(name, subject, full) for name, subject in self.subjects.items()}
-        files = ("model", "start_from", "vgg_file", "arcface_file")
         train = self.train.model_copy(
-            update={name: full(path) for name in files if (path := getattr(self.train, name))}
+            update={name: full(path) for name in self.train.paths if (path := getattr(self.train, name))}
         )
         return self.model_copy(
             update={

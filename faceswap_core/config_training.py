@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -41,6 +41,8 @@ TRAIN_PRESETS: dict[str, dict[str, Any]] = {
 class TrainSettings(LoopSettings):
     """How the network is built and trained."""
 
+    paths: ClassVar[frozenset[str]] = frozenset({"model", "start_from", "vgg_file", "arcface_file"})
+    """What these name counts by digest, not by place."""
     preset: Literal["draft", "standard", "master", "seed"] = "draft"
     """``draft`` fits two CPU cores; ``standard`` and ``master`` need a GPU; ``seed`` is the published network."""
     model_name: ModelName = "original"

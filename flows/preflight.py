@@ -18,7 +18,7 @@ from faceswap_core.config_scan import ScanSettings
 from faceswap_core.errors import DiskFullError, MediaError, SettingsError
 from faceswap_core.faces.detectors import DETECTORS, installed
 from faceswap_core.outfolder import check_replaceable
-from faceswap_core.stages.consent import ConsentGate
+from faceswap_core.stages.consent import ConsentGate, check_model
 from faceswap_core.stages.identity import check_signer
 from faceswap_core.stages.import_images import image_refs
 from faceswap_core.stages.recipe import check_weight_files
@@ -43,7 +43,7 @@ def check_job(job: JobSettings, *, force: bool, allow_test_consent: bool = False
         SettingsError: a subject without footage, or a training that would take days on a CPU.
         MediaError: a video is missing.
         EnvironmentFault: the wanted device, encoder or detector is missing, or the disk is clearly too small.
-        ConsentError: the people's records do not cover the job.
+        ConsentError: the people's records do not cover the job, or the weights to begin with were learnt under others.
     """
     Workspace(job.workspace)
     device = pick_device(job.runtime).type
@@ -57,6 +57,8 @@ def check_job(job: JobSettings, *, force: bool, allow_test_consent: bool = False
     _check_footage(job)
     _check_disk(job)
     grants = ConsentGate(job, allow_test=allow_test_consent).check("the run")
+    if job.train.start_from and not job.train.model:
+        check_model(Workspace(job.workspace), finished_weights(job.train.start_from), grants)
     check_signer(job.provenance, [grant["kind"] for grant in grants.values()])
 
 

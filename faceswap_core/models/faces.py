@@ -40,12 +40,13 @@ def pose_weights(poses: F64) -> F64:
     """Chance of each face, so that every pose that occurs is drawn alike.
 
     Args:
-        poses: (N, 2) yaw and pitch in degrees.
+        poses: (N, 2) yaw and pitch in degrees; NaN where it is not known.
 
     Returns:
-        (N,) summing to 1: a bin of ten degrees counts as much as any other, however many faces share it.
+        (N,) summing to 1: a bin of ten degrees counts as much as any other, however many faces share it; those of no
+        known pose share one.
     """
-    bins = np.floor(np.asarray(poses)[:, :2] / _POSE_BIN_DEGREES)
+    bins = np.nan_to_num(np.floor(np.asarray(poses) / _POSE_BIN_DEGREES), nan=np.inf)
     _, inverse, counts = np.unique(bins, axis=0, return_inverse=True, return_counts=True)
     weights: F64 = 1.0 / (counts[inverse.ravel()] * len(counts))
     return weights

@@ -83,7 +83,7 @@ def split_chips(
 ) -> tuple[U8, U8, F64]:
     """Chips (N, S, S, 6) for training, the last ``share`` of every video held out, and poses (N, 2) of the former.
 
-    Interpolated and dropped faces are left out; a pose is yaw and pitch in degrees.
+    Interpolated and dropped faces are left out; a pose is yaw and pitch in degrees, NaN where it is not known.
     """
     by_video: dict[str, list[tuple[U8, list[float]]]] = {}
     for chunk in chunks:
@@ -96,7 +96,7 @@ def split_chips(
         kept += faces[:end]
         held_out += [chip for chip, _ in faces[end:]]
     empty = np.zeros((0, 8, 8, 6), np.uint8)
-    poses = np.array([pose[:2] for _, pose in kept], np.float64).reshape(-1, 2)
+    poses = np.array([pose for _, pose in kept], np.float64).reshape(-1, 2)
     return (
         np.stack([chip for chip, _ in kept]) if kept else empty,
         np.stack(held_out) if held_out else empty,
@@ -108,9 +108,10 @@ def _read_chips(
     workspace: Workspace, chunk: AlignedChunk, dropped: Set[FaceKey]
 ) -> Iterator[tuple[str, U8, list[float]]]:
     """Source video, chip (RGB, mask, eyes, mouth) and pose, face by face."""
-    aligned = manifest.stream(workspace, chunk["aligned"], ALIGNED, [*FACE_KEY, "chip", "interpolated", "pose"])
+    aligned = manifest.stream(workspace, chunk["aligned"], ALIGNED, [*FACE_KEY, "chip", "interpolated", "yaw", "pitch"])
     masks = manifest.stream(workspace, chunk["masks"], MASKS, ["mask", "features"])
     for row, mask in zip(aligned, masks, strict=True):
         if not row["interpolated"] and face_key(row) not in dropped:
             features = unpack(mask["features"])[..., :2]
-            yield row["video"], np.dstack([unpack(row["chip"]), unpack(mask["mask"]), features]), row["pose"]
+            pose = [np.nan if row[name] is None else row[name] for name in ("yaw", "pitch")]
+            yield row["video"], np.dstack([unpack(row["chip"]), unpack(mask["mask"]), features]), pose

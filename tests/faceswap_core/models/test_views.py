@@ -129,3 +129,7 @@ def test_every_pose_that_occurs_is_drawn_alike():
     assert weights[:96].sum() == pytest.approx(1 / 3)
     assert weights[96:99].sum() == pytest.approx(1 / 3)
     assert weights[99] == pytest.approx(1 / 3)
+
+
+def test_faces_of_no_known_pose_are_drawn_as_one_pose():
+    assert pose_weights(np.array([[np.nan, np.nan]] * 3 + [[0, 0]])) == pytest.approx([1 / 6, 1 / 6, 1 / 6, 1 / 2])

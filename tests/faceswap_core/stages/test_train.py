@@ -167,7 +167,7 @@ class TestTrained:
         rows = [r for c in plate.aligned for r in manifest.stream(chain.workspace, c["aligned"], ALIGNED)]
         assert (held_out[-1][..., :3] == unpack(rows[-1]["chip"])).all()
         assert (kept[0][..., :3] == unpack(rows[0]["chip"])).all()
-        assert poses[3].tolist() == rows[3]["pose"][:2]
+        assert poses[3].tolist() == [rows[3]["yaw"], rows[3]["pitch"]]
 
 
 class TestFinishedWeights:
