@@ -62,7 +62,7 @@ def test_a_single_subject_ends_with_2(job):
 def test_a_subject_without_footage_ends_with_2(job):
     code, event = run(job, "--set", "subjects.b.videos=[]")
     assert code == 2
-    assert "'b' has no video" in event["message"]
+    assert "'b' has nothing to train on" in event["message"]
 
 
 def test_a_missing_plate_ends_with_4(job):

@@ -463,7 +463,7 @@ class TestDivergence:
         ]
         assert (trainer.step, trainer.rollbacks, trainer.rate) == (8, 1, pytest.approx(5e-4))
         (event,) = [row.event for row in trainer.log if row.event]
-        assert event == "loss a is not finite at step 6: back to step 4, step size 0.0005"
+        assert event == "loss l1, edge, alpha, a is not finite at step 6: back to step 4, step size 0.0005"
         assert told[0] == (4, 8, event)
         assert all(torch.isfinite(v).all() for v in state(trainer).values())
         other = fresh()
@@ -523,7 +523,8 @@ class TestMeasured:
         assert row.samples_per_second > 0
         assert 0 <= row.data_wait_share < 1
         assert row.peak_memory_bytes > 50e6
-        assert row.losses == {"a": row.loss_a, "b": row.loss_b}
+        assert (row.losses["a"], row.losses["b"]) == (row.loss_a, row.loss_b)
+        assert row.losses.keys() == {"l1", "edge", "alpha", "match", "a", "b"}
         assert row.rate == 1e-3
 
     def test_waiting_for_slow_batches_is_seen(self, sampler):
