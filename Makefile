@@ -36,6 +36,7 @@ bench: install
 	$(BIN)/python -m benchmarks.video_index
 	$(BIN)/python -m benchmarks.video_recode
 	$(BIN)/python -m benchmarks.provenance
+	$(BIN)/python -m benchmarks.train_step
 	$(BIN)/python -m benchmarks.detectors_synthetic
 	$(BIN)/python -m benchmarks.swap_error
 	$(BIN)/python -m benchmarks.curation

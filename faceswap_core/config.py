@@ -130,6 +130,16 @@ class RuntimeSettings(Branch):
     """Chunks worked on at once."""
     threads: int = Field(default=1, ge=1, le=256)
     """Torch threads of the training; at draft sizes one is as fast as two, and does not stall beside other work."""
+    compile: Literal["off", "default", "cuda_graphs"] = "off"
+    """Whether the network is compiled for training, and its kernels launched as one graph: for long GPU trainings."""
+    processes: int = Field(default=1, ge=1, le=64)
+    """Processes of a training on this machine, one a GPU; ``train.batch`` is divided among all of them."""
+    nodes: int = Field(default=1, ge=1, le=1024)
+    """Machines of a training; each runs the same job over the same workspace."""
+    node: int = Field(default=0, ge=0)
+    """Number of this machine."""
+    rendezvous: str = Field(default="", pattern=r"^$|^[\w.-]+:\d+$")
+    """HOST:PORT of machine 0, where several meet."""
     ask_hours: float = Field(default=24.0, ge=0, le=720)
     """How long a deployment's run waits in the flow UI for an answer to who is who; 0 never asks. A command does not
     wait: it ends with 4 and says how to go on."""
@@ -216,9 +226,9 @@ class JobSettings(Branch):
                 raise SettingsError(f"path {path} names the home of an unknown user ({error}): correct it") from error
 
         subjects = {name: _with_full_paths(name, subject, full) for name, subject in self.subjects.items()}
-        train = self.train
-        if names_checkpoint(train.model):
-            train = train.model_copy(update={"model": str(full(Path(train.model)))})
+        train = self.train.model_copy(
+            update={name: full(path) for name in self.train.paths if (path := getattr(self.train, name))}
+        )
         return self.model_copy(
             update={
                 "workspace": full(self.workspace),
@@ -243,11 +253,6 @@ class JobSettings(Branch):
                 "detect": self.detect.with_full_paths(full),
             }
         )
-
-
-def names_checkpoint(model: str) -> bool:
-    """True when ``train.model`` is the path of a finished checkpoint, not the name of a network."""
-    return "/" in model or "\\" in model or model.startswith(".")
 
 
 def _with_full_paths(name: str, subject: SubjectSettings, full: Callable[[Path], Path]) -> SubjectSettings:

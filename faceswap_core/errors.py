@@ -11,6 +11,7 @@
     ├── ConsentError              5   consent or provenance forbids the step
     ├── PartialError              6   the output exists, but some frames failed
     ├── ManifestError             1   a manifest is missing, altered or of another schema
+    ├── DivergedError             1   a training whose loss became NaN or rose, smaller steps or not
     └── ResourceError             1   a passing fault (I/O): the only retryable one
 
 Every message says what is wrong, the value got, and what to do.
@@ -76,6 +77,10 @@ class PartialError(FaceswapError):
 
 class ManifestError(FaceswapError):
     """A manifest is missing, was altered, or follows another schema."""
+
+
+class DivergedError(FaceswapError):
+    """A training whose loss became NaN or rose, although its step size was halved again and again."""
 
 
 class ResourceError(FaceswapError):

@@ -181,18 +181,24 @@ SELECTION = _schema("selection", 1, [*_FACE, ("video", pa.string()), ("keep", pa
 
 TRAIN_LOG = _schema(
     "train-log",
-    1,
+    2,
     [
         ("step", pa.int64()),
-        ("loss_a", pa.float32()),
+        ("loss_a", pa.float32()),  # null where nothing was trained, as in a row that tells of going back
         ("loss_b", pa.float32()),
         ("validation_a", pa.float32()),  # null where not measured
         ("validation_b", pa.float32()),
         ("seconds", pa.float64()),
         ("cpu_seconds", pa.float64()),
+        ("losses", pa.list_(pa.struct([("name", pa.string()), ("value", pa.float32())]))),  # all that are shown
+        ("rate", pa.float64()),  # step size of the next step
+        ("samples_per_second", pa.float32()),  # faces of both sides
+        ("data_wait_share", pa.float32()),  # of the time since the last row
+        ("peak_memory_bytes", pa.int64()),
+        ("event", pa.string()),  # such as going back to a checkpoint
     ],
 )
-"""Masked L1 of both sides over the steps of the training."""
+"""Losses of both sides, speed and memory over the steps of the training."""
 
 _PATCH = [
     *_FACE,

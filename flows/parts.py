@@ -74,7 +74,7 @@ def convert_plate(job: JobSettings, checkpoint: Path, allow_test_consent: bool =
     Returns:
         run, output, report, computed, cached and seconds of the run.
     """
-    trained = job.train.model_copy(update={"model": str(checkpoint.absolute())})
+    trained = job.train.model_copy(update={"model": checkpoint.absolute()})
     return swap_video(job.model_copy(update={"train": trained}), allow_test_consent=allow_test_consent)
 
 

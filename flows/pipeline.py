@@ -7,7 +7,7 @@ from pathlib import Path
 
 from prefect import flow
 
-from faceswap_core.config import JobSettings, names_checkpoint
+from faceswap_core.config import JobSettings
 from faceswap_core.errors import NoFaceError
 from faceswap_core.faces.detectors import fallback_note, installed
 from faceswap_core.stages.align import AlignedChunk
@@ -68,8 +68,8 @@ def _make(job: JobSettings, gate: ConsentGate, run: Run, tally: Tally) -> Made:
     plate = facesets[job.plate.video]
     _refuse_without_face(job, plate)
     aligned = aligned_sources(job, facesets)
-    if names_checkpoint(job.train.model):
-        trained, weights = None, finished_weights(Path(job.train.model))
+    if job.train.model:
+        trained, weights = None, finished_weights(job.train.model)
         for grant in grants.values():
             note_sources(Workspace(job.workspace), {Path(weights["path"]): (weights["sha256"], grant["record"])})
     else:
@@ -93,7 +93,7 @@ def footage(job: JobSettings) -> dict[Path, str]:
     if job.plate.truth:
         videos[job.plate.truth] = job.swap.to
     sides = [job.plate.subject, job.swap.to]
-    if names_checkpoint(job.train.model):
+    if job.train.model:
         sides = [job.swap.to] if job.plate.truth else []  # the mean face of the drawn person is a baseline
     return {video: name for name in sides for video in job.training_videos(name)} | videos
 
@@ -101,14 +101,14 @@ def footage(job: JobSettings) -> dict[Path, str]:
 def aligned_sources(job: JobSettings, facesets: Mapping[Path, Faceset]) -> dict[Path, list[AlignedChunk]]:
     """The aligned chunks of every video and folder; those to train on are written down for `faceswap faces`."""
     aligned = {path: faceset.aligned for path, faceset in facesets.items()} | import_folders(job, folders(job))
-    if not names_checkpoint(job.train.model):
+    if not job.train.model:
         record_sources(job, aligned)
     return aligned
 
 
 def folders(job: JobSettings) -> dict[Path, str]:
     """Every folder of pictures to learn from with the name of its subject; none with a finished model."""
-    if names_checkpoint(job.train.model):
+    if job.train.model:
         return {}
     found = {name: job.subjects[name].images for name in (job.plate.subject, job.swap.to)}
     return {images: name for name, images in found.items() if images}

@@ -12,18 +12,17 @@ from faceswap_core.config import (
     OutputSettings,
     RuntimeSettings,
     TrainSettings,
-    names_checkpoint,
 )
 from faceswap_core.config_recode import RecodeSettings
 from faceswap_core.config_scan import ScanSettings
 from faceswap_core.errors import DiskFullError, MediaError, SettingsError
 from faceswap_core.faces.detectors import DETECTORS, installed
-from faceswap_core.models import MODELS
 from faceswap_core.outfolder import check_replaceable
-from faceswap_core.stages.consent import ConsentGate
+from faceswap_core.stages.consent import ConsentGate, check_model
 from faceswap_core.stages.identity import check_signer
 from faceswap_core.stages.import_images import image_refs
-from faceswap_core.stages.weights import check_view, finished_weights, pick_device, read_facts
+from faceswap_core.stages.recipe import check_weight_files
+from faceswap_core.stages.weights import check_network, check_view, finished_weights, pick_device, read_facts
 from faceswap_core.storage import Workspace, free_bytes, sha256_file
 from faceswap_core.video.encoder import require_encoder
 from faceswap_core.video.exr import check_exr
@@ -44,7 +43,7 @@ def check_job(job: JobSettings, *, force: bool, allow_test_consent: bool = False
         SettingsError: a subject without footage, or a training that would take days on a CPU.
         MediaError: a video is missing.
         EnvironmentFault: the wanted device, encoder or detector is missing, or the disk is clearly too small.
-        ConsentError: the people's records do not cover the job.
+        ConsentError: the people's records do not cover the job, or the weights to begin with were learnt under others.
     """
     Workspace(job.workspace)
     device = pick_device(job.runtime).type
@@ -58,6 +57,8 @@ def check_job(job: JobSettings, *, force: bool, allow_test_consent: bool = False
     _check_footage(job)
     _check_disk(job)
     grants = ConsentGate(job, allow_test=allow_test_consent).check("the run")
+    if job.train.start_from and not job.train.model:
+        check_model(Workspace(job.workspace), finished_weights(job.train.start_from), grants)
     check_signer(job.provenance, [grant["kind"] for grant in grants.values()])
 
 
@@ -112,7 +113,7 @@ def _check_references(job: JobSettings) -> None:
 
 
 def _check_footage(job: JobSettings) -> None:
-    if not names_checkpoint(job.train.model):
+    if not job.train.model:
         for name in job.subjects:
             if not job.training_sources(name):
                 raise SettingsError(
@@ -125,7 +126,7 @@ def _check_footage(job: JobSettings) -> None:
     for video in sorted(_inputs(job)):
         if not video.is_file():
             raise MediaError(f"video {video} does not exist or is no file: correct its path in the job file")
-    if names_checkpoint(job.train.model):
+    if job.train.model:
         return
     owners: dict[str, str] = {}
     for name in job.subjects:
@@ -138,7 +139,7 @@ def _check_footage(job: JobSettings) -> None:
 def _inputs(job: JobSettings) -> set[Path]:
     """Every video that the job reads."""
     named = {video for subject in job.subjects.values() for video in subject.videos}
-    if names_checkpoint(job.train.model):
+    if job.train.model:
         named = set()
     return named | {job.plate.video} | ({job.plate.truth} if job.plate.truth else set())
 
@@ -186,11 +187,11 @@ def _check_folder(output: OutputSettings, workspace: Path) -> None:
 
 def _check_model(job: JobSettings) -> None:
     """Refuse a network or a finished model that cannot be used, before any footage is read."""
-    if not names_checkpoint(job.train.model):
-        if job.train.model not in MODELS:
-            raise SettingsError(f"train.model {job.train.model!r} is none of {sorted(MODELS)}, nor a path (with '/')")
+    if not job.train.model:
+        check_weight_files(job.train)
         return
-    facts = read_facts(Path(finished_weights(Path(job.train.model))["path"]))
+    facts = read_facts(Path(finished_weights(job.train.model)["path"]))
+    check_network(facts, job.train)
     for name in (job.plate.subject, job.swap.to):
         facts.side_of(name)
     check_view(facts, job.align)
@@ -207,7 +208,7 @@ def _check_disk(job: JobSettings) -> None:
 
 
 def _check_training_cost(job: JobSettings) -> None:
-    if job.train.preset == "draft" or names_checkpoint(job.train.model):
+    if job.train.preset == "draft" or job.train.model:
         return
     hours = cpu_hours(job.train, cores=min(job.runtime.threads, os.cpu_count() or 1))
     raise SettingsError(

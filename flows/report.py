@@ -80,19 +80,19 @@ def build_report(job: JobSettings, made: Made) -> Json:
 
 def _training(workspace: Workspace, made: Made) -> Json:
     facts = figures.model_facts(workspace, made.weights)
-    speed = made.trained["samples_per_second"] if made.trained else None
-    reasons = {"data_wait_share": NOT_MEASURED, "peak_memory_bytes": NOT_MEASURED}
-    if speed is None:
-        reasons["samples_per_second"] = (
-            "no step was left to train" if made.trained else "a finished model was named, nothing was trained"
-        )
+    trained = made.trained
+    measured: Json = {
+        "samples_per_second": trained["samples_per_second"] if trained else None,
+        "data_wait_share": trained["data_wait_share"] if trained else None,
+        "peak_memory_bytes": trained["peak_memory_bytes"] if trained else None,
+    }
+    why = "no step was left to train" if trained else "a finished model was named, nothing was trained"
     return {
         **facts,
-        "samples_per_second": speed,
-        "data_wait_share": None,
-        "peak_memory_bytes": None,
-        "checkpoint": made.trained["folder"] if made.trained else None,
-        "reasons": reasons,
+        **measured,
+        "events": figures.training_events(workspace, trained["log"]) if trained else [],
+        "checkpoint": trained["folder"] if trained else None,
+        "reasons": {name: why for name, value in measured.items() if value is None},
     }
 
 

@@ -27,7 +27,7 @@ from faceswap_core.errors import FaceswapError
 from faceswap_core.faces.detectors import weight_files
 from faceswap_core.faces.detectors.insight_pack import providers_for
 from faceswap_core.stages.lineage import note_made
-from faceswap_core.stages.weights import pick_device, resolve_precision
+from faceswap_core.stages.weights import finished_weights, pick_device, resolve_precision
 from faceswap_core.storage import Workspace
 from faceswap_core.types import Json
 from tasks import progress, tally
@@ -64,6 +64,12 @@ def device_digests(inputs: Mapping[str, Any]) -> Json:
     device = pick_device(inputs["runtime"])
     precision = getattr(inputs.get("settings"), "precision", None)
     return {"device": device.type, "precision": resolve_precision(precision, device) if precision else None}
+
+
+def training_digests(inputs: Mapping[str, Any]) -> Json:
+    """The same, and the weights that a training begins with."""
+    first = inputs["settings"].start_from
+    return {**device_digests(inputs), "start_from": finished_weights(first)["sha256"] if first else None}
 
 
 _ENCODING_LIBRARIES = ("libx264*", "libx265*", "libSvtAv1*", "libvpx*", "libavcodec*", "libswscale*")

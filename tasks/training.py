@@ -13,7 +13,7 @@ from faceswap_core.trust.consent import Grant
 from faceswap_core.types import ManifestRef
 from tasks import progress
 from tasks.artifacts import progress_artifact
-from tasks.options import device_digests, gpu_slot, stage_task
+from tasks.options import gpu_slot, stage_task, training_digests
 
 
 @stage_task(layout.COLOR_STATS, 3)
@@ -30,7 +30,7 @@ def normalize_color(
     return normalize.normalize_color(Workspace(workspace), side_a, side_b, names, settings, selection, consents)
 
 
-@stage_task(layout.TRAINING, train.TRAINING_VERSION, digests=device_digests, pooled=False)
+@stage_task(layout.TRAINING, train.TRAINING_VERSION, digests=training_digests, pooled=False)
 def train_model(
     workspace: str,
     side_a: list[AlignedChunk],

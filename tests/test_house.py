@@ -9,11 +9,14 @@ import pytest
 
 from faceswap_core import errors, schemas
 from faceswap_core.config import BlendSettings, DetectSettings, OutputSettings, TrainSettings
+from faceswap_core.config_network import MODEL_DEFAULTS, LossName
 from faceswap_core.errors import FaceswapError
 from faceswap_core.faces.blenders import BLENDERS
 from faceswap_core.faces.color_transfer import COLOR_TRANSFERS
 from faceswap_core.faces.detectors import DETECTORS
 from faceswap_core.models import MODELS
+from faceswap_core.models.blocks import UPSAMPLERS
+from faceswap_core.models.losses import LOSSES, NETWORK_LOSSES
 from faceswap_core.stages.export_images import IMAGE_FORMATS
 
 ROOT = Path(__file__).parents[1]
@@ -144,8 +147,17 @@ def test_every_kind_of_output_has_a_last_stage():
     assert set(LAST_STAGE) == literal(OutputSettings, "kind")
 
 
-def test_default_network_is_one_of_the_networks():
-    assert TrainSettings().model in MODELS
+def test_networks_are_those_of_the_setting():
+    assert set(MODELS) == literal(TrainSettings, "model_name") == set(MODEL_DEFAULTS)
+
+
+def test_losses_are_those_of_the_setting():
+    assert {*LOSSES, *NETWORK_LOSSES} == set(typing.get_args(LossName))
+    assert not set(LOSSES) & set(NETWORK_LOSSES)
+
+
+def test_ways_up_are_those_of_the_setting():
+    assert set(UPSAMPLERS) == literal(TrainSettings, "upsample")
 
 
 def test_schemas_have_names_of_their_own():

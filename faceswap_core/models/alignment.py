@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from faceswap_core.models.parallel import gathered
+
 _REMEMBERED = 256
 """Vectors of either person that a batch is compared among: one batch alone says little of a distribution."""
 _DIRECTIONS = 64
@@ -31,14 +33,14 @@ class LatentMatch(nn.Module):
         """Distance of this batch, and remember it.
 
         Args:
-            z: (2N, latent) normalised vectors, those of A first.
+            z: (2N, latent) normalised vectors, those of A first; those of other processes are joined in.
             step: number of the step, the seed of the directions compared along.
 
         Returns:
             the mean difference of equal quantiles over random directions, in units of the latent vectors and scaled
             so that its gradient on one vector does not depend on how many are remembered; 0 until enough are.
         """
-        sides = z.view(2, -1, z.shape[1])
+        sides = torch.stack([gathered(side) for side in z.chunk(2)])
         count = sides.shape[1]
         clouds = torch.cat([sides, self.recent], dim=1)  # (2, N + remembered, latent)
         enough = int(self.filled) >= _REMEMBERED
@@ -47,7 +49,7 @@ class LatentMatch(nn.Module):
         if not enough:
             return z.new_zeros(())
         drawn = torch.randn(z.shape[1], _DIRECTIONS, generator=torch.Generator().manual_seed(step))
-        directions = (drawn / drawn.norm(dim=0)).to(z.device)
+        directions = (drawn / drawn.norm(dim=0)).to(z)
         quantiles = (clouds @ directions).sort(dim=1).values  # (2, N + remembered, directions)
         distance: Tensor = (quantiles[0] - quantiles[1]).abs().mean() * (clouds.shape[1] / count)
         return distance

@@ -7,13 +7,20 @@ view under the similarity that fits the disturbed grid best, so that only the no
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from typing import TypeAlias
 
 import cv2
 import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
 
-from faceswap_core.types import F32, F64, U8
+from faceswap_core.types import F32, F64, I64, U8
 
 GRID = 5
+C128: TypeAlias = npt.NDArray[np.complex128]
 _LOOK_UP = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
 
@@ -35,6 +42,16 @@ class Augmentation:
     """Spread of a random shading across the view, in natural logarithms from the centre to the edge."""
     color: float
     """Spread of a random gain of all channels, and half as much of each apart, in natural logarithms."""
+    crop: float = 0.0
+    """Largest share of the side that is cut off, the rest enlarged to the whole view."""
+    lab: float = 0.0
+    """Spread of a random shift of L*, a* and b*."""
+    color_match: float = 0.0
+    """Chance that a face is given, part of the way, the colours of a face of the other person."""
+    motion_blur: float = 0.0
+    """Chance of a blur along a line."""
+    jpeg: float = 0.0
+    """Chance that the input is compressed."""
 
 
 def random_maps(rng: np.random.Generator, count: int, how: Augmentation) -> tuple[F64, F64, F64]:
@@ -50,8 +67,11 @@ def random_maps(rng: np.random.Generator, count: int, how: Augmentation) -> tupl
     shift = (rng.uniform(-how.shift, how.shift, (count, 2)) * 2) @ np.array([1, 1j])
     flips = np.where(rng.random(count) < how.flip, -1.0, 1.0)
     noise = (rng.standard_normal((count, GRID, GRID, 2)) * how.warp * 2) @ np.array([1, 1j])
-    axis = np.linspace(-1, 1, GRID)
-    regular = axis[None, :] + 1j * axis[:, None]
+    if how.crop:
+        left = 1 - rng.uniform(0, how.crop, count)
+        scale = scale * left
+        shift = shift + (rng.uniform(-1, 1, (count, 2)) * (1 - left)[:, None]) @ np.array([1, 1j])
+    regular = _regular()
     # least squares z -> k z + t in the complex plane; the regular grid is centred, so t is the noise's mean
     k = 1 + (np.conj(regular) * noise).sum((1, 2)) / (np.abs(regular) ** 2).sum()
     turn = scale * np.exp(1j * angle)
@@ -60,59 +80,99 @@ def random_maps(rng: np.random.Generator, count: int, how: Augmentation) -> tupl
     return grids, similarity, flips
 
 
-def _interpolation(resolution: int) -> F64:
+@cache
+def _interpolation(resolution: int) -> F32:
     """Matrix (R, 5): values at the grid's lines -> values at pixel centres, linear."""
     position = ((np.arange(resolution) + 0.5) / resolution) * (GRID - 1)
     low = np.minimum(position.astype(int), GRID - 2)
-    weights = np.zeros((resolution, GRID))
+    weights = np.zeros((resolution, GRID), np.float32)
     weights[np.arange(resolution), low] = 1 - (position - low)
     weights[np.arange(resolution), low + 1] = position - low
     return weights
 
 
-def sample_pairs(
-    chips: U8, rng: np.random.Generator, how: Augmentation, *, resolution: int, coverage: float
-) -> tuple[F32, F32]:
-    """Draw one warped view and one target view from each chip.
+def chip_grids(maps: tuple[F64, F64, F64], *, size: int, coverage: float) -> F32:
+    """Where the grid's points of both views lie in the chip.
 
     Args:
-        chips: (N, S, S, C) RGB, mask and whatever else lies in the chip.
-        rng: source of every random number.
-        how: amounts of change.
-        resolution: side R of the views in pixels.
+        maps: what `random_maps` drew for N samples.
+        size: side of the chips in pixels.
         coverage: side of the view as a share of the chip's side.
 
     Returns:
-        (N, R, R, C) float32 0..255 inputs and targets; beyond the chip its border repeats.
+        (N, 2, 2, 5, 5) chip pixels, centres at whole numbers: x and y; warped view and target; rows; columns.
+        A similarity is linear, so that the target's grid says it all.
     """
-    count, size = len(chips), chips.shape[1]
-    grids, similarity, flips = random_maps(rng, count, how)
+    grids, similarity, flips = maps
+    target = similarity[:, :1, None] * _regular() + similarity[:, 1:, None]
+    both = np.stack([grids, target], axis=1) * (coverage * size / 2)
+    found = np.stack([both.real * flips[:, None, None, None], both.imag], axis=1)
+    return (found + (size - 1) / 2).astype(np.float32)
+
+
+def pixel_maps(grids: F32, resolution: int) -> F32:
+    """Grids (N, 2, 2, 5, 5) -> chip pixel of every pixel, (N, 2, 2R, R): x and y; the target's rows beneath."""
     weights = _interpolation(resolution)
-    warped = weights @ grids @ weights.T  # (N, 5, 5) -> (N, R, R)
-    axis = (np.arange(resolution) + 0.5) / resolution * 2 - 1
-    straight = axis[None, :] + 1j * axis[:, None]
-    target = similarity[:, :1, None] * straight + similarity[:, 1:, None]
-    both = np.concatenate([warped, target], axis=1)  # (N, 2R, R): one look-up draws both
-    half = coverage * size / 2
-    map_x = (both.real * flips[:, None, None] * half + (size - 1) / 2).astype(np.float32)
-    map_y = (both.imag * half + (size - 1) / 2).astype(np.float32)
-    out = np.empty((count, 2 * resolution, resolution, chips.shape[3]), np.uint8)
-    for chip, x, y, view in zip(chips, map_x, map_y, out, strict=True):
-        cv2.remap(chip, x, y, cv2.INTER_LINEAR, dst=view, borderMode=cv2.BORDER_REPLICATE)
-    views = out.astype(np.float32)
-    return views[:, :resolution], views[:, resolution:]
+    rows = (grids.reshape(-1, GRID) @ weights.T).reshape(len(grids), 2, 2, GRID, resolution)
+    maps: F32 = np.matmul(weights, rows)
+    return maps.reshape(len(grids), 2, 2 * resolution, resolution)
 
 
-def random_light(rng: np.random.Generator, count: int, resolution: int, how: Augmentation) -> F32:
-    """Draw gains (count, R, R, 3) that relight views: a tint, a brightness and a slope of shading.
+def _regular() -> C128:
+    axis = np.linspace(-1, 1, GRID)
+    regular: C128 = axis[None, :] + 1j * axis[:, None]
+    return regular
 
-    Input and target get the same gain, so that a decoder learns to draw light that it has not seen.
+
+def sample_pairs(chips: U8, chosen: I64, grids: F32, resolution: int) -> U8:
+    """Draw one warped view and one target view from each chosen chip, both by one look-up.
+
+    Args:
+        chips: (M, S, S, C) RGB, mask and whatever else lies in the chip.
+        chosen: (N,) which of them.
+        grids: (N, 2, 2, 5, 5) of `chip_grids`.
+        resolution: side R of the views in pixels.
+
+    Returns:
+        (N, 2R, R, C), the warped view above the target; beyond the chip its border repeats.
     """
-    gain = rng.normal(0, how.color, (count, 1, 1, 1)) + rng.normal(0, how.color / 2, (count, 1, 1, 3))
+    out = np.empty((len(chosen), 2 * resolution, resolution, chips.shape[3]), np.uint8)
+    for number, (x, y), view in zip(chosen, pixel_maps(grids, resolution), out, strict=True):
+        cv2.remap(chips[number], x, y, cv2.INTER_LINEAR, dst=view, borderMode=cv2.BORDER_REPLICATE)
+    return out
+
+
+def sample_pairs_on(chips: Tensor, chosen: Tensor, grids: Tensor, resolution: int) -> Tensor:
+    """The same by `grid_sample`, on the device where the chips lie.
+
+    Args:
+        chips: (M, S, S, C) uint8.
+        chosen: (N,) which of them.
+        grids: (N, 2, 2, 5, 5) of `chip_grids`.
+        resolution: side R of the views in pixels.
+
+    Returns:
+        (N, C, 2R, R) float32 0..255, the warped view above the target.
+    """
+    weights = torch.from_numpy(_interpolation(resolution)).to(grids.device)
+    maps = (weights @ (grids @ weights.T)).flatten(2, 3).movedim(1, -1)  # (N, 2R, R, 2)
+    places = maps * (2 / (chips.shape[1] - 1)) - 1
+    views = chips[chosen].permute(0, 3, 1, 2).float()
+    return functional.grid_sample(views, places, mode="bilinear", padding_mode="border", align_corners=True)
+
+
+def random_light(rng: np.random.Generator, count: int, how: Augmentation) -> tuple[F32, F32]:
+    """Draw how views are relit: a tint and brightness, and a slope of shading.
+
+    Input and target get the same light, so that a decoder learns to draw light that it has not seen.
+
+    Returns:
+        gains (count, 3) of the channels, and slopes (count, 2) along x and y, natural logarithms from the view's
+        centre to its edge.
+    """
+    gain = rng.normal(0, how.color, (count, 1)) + rng.normal(0, how.color / 2, (count, 3))
     slope = rng.normal(0, how.light, (count, 2))
-    axis = np.linspace(-1, 1, resolution)
-    shading = slope[:, 0, None, None] * axis[None, None, :] + slope[:, 1, None, None] * axis[None, :, None]
-    return np.exp(gain + shading[..., None]).astype(np.float32)
+    return np.exp(gain).astype(np.float32), slope.astype(np.float32)
 
 
 def plain_views(chips: U8, *, resolution: int, coverage: float) -> F32:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -10,22 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from faceswap_core.models.augment import Augmentation, plain_views, random_light, sample_pairs
-from faceswap_core.types import F32, F64, I64, U8
-
-
-@dataclass(frozen=True)
-class Side:
-    """The faces of one person."""
-
-    chips: U8
-    """(N, S, S, 6) RGB, mask, eyes, mouth, 0..255."""
-    held_out: U8
-    """(M, S, S, 6) the stretch of time kept from training."""
-    scale: F64
-    """(3,) colours * scale + shift = the common colour space."""
-    shift: F64
-    """(3,)."""
+from faceswap_core.models.augment import Augmentation, chip_grids, plain_views, sample_pairs, sample_pairs_on
+from faceswap_core.models.draws import draw_numbers
+from faceswap_core.models.faces import Side
+from faceswap_core.models.parallel import own_slice
+from faceswap_core.models.views import finished
+from faceswap_core.types import F32, F64, I64
 
 
 @dataclass(frozen=True)
@@ -43,12 +33,32 @@ class Batch:
     keep: Tensor | None
     """(2N, latent) factors of the dropout on the latent vectors, A first; None without dropout."""
 
+    def to(self, device: torch.device, dtype: torch.dtype = torch.float32) -> Batch:
+        """The batch on a device, channels last."""
+        input_a, target_a, input_b, target_b = (
+            t.to(device, dtype, non_blocking=True, memory_format=torch.channels_last) for t in self._views()
+        )
+        keep = None if self.keep is None else self.keep.to(device, dtype, non_blocking=True)
+        return Batch(input_a, target_a, input_b, target_b, keep)
 
-def to_network(views: F32, scale: F64, shift: F64) -> Tensor:
-    """Views (N, R, R, C) 0..255 -> (N, C, R, R) 0..1 in the common colour space; what follows RGB is not recoloured."""
-    colors = views[..., :3] * scale.astype(np.float32) + shift.astype(np.float32)
-    full = np.concatenate([colors, views[..., 3:]], axis=-1) / np.float32(255)
-    return torch.from_numpy(full).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+    def pinned(self) -> Batch:
+        """The batch in memory that a GPU reads by itself."""
+        input_a, target_a, input_b, target_b = (t.pin_memory() for t in self._views())
+        return Batch(input_a, target_a, input_b, target_b, None if self.keep is None else self.keep.pin_memory())
+
+    def parts(self, count: int) -> list[Batch]:
+        """The batch in ``count`` equal parts, faces of both sides in each."""
+        if count == 1:
+            return [self]
+        keeps: list[Tensor | None] = [None] * count
+        if self.keep is not None:
+            a, b = (half.chunk(count) for half in self.keep.chunk(2))
+            keeps = [torch.cat(pair) for pair in zip(a, b, strict=True)]
+        views = zip(*(t.chunk(count) for t in self._views()), strict=True)
+        return [Batch(a, ta, b, tb, keep) for (a, ta, b, tb), keep in zip(views, keeps, strict=True)]
+
+    def _views(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        return self.input_a, self.target_a, self.input_b, self.target_b
 
 
 @dataclass(frozen=True)
@@ -62,7 +72,7 @@ class Sampler:
     seed: int
     """Seed of the job."""
     batch: int
-    """Faces a side."""
+    """Faces a side, of all processes together."""
     resolution: int
     """Side of a view in pixels."""
     coverage: float
@@ -73,34 +83,43 @@ class Sampler:
     """Length of the latent vectors."""
     dropout: float = 0.0
     """Share of the latent vectors' entries that is set to zero."""
+    resident: tuple[Tensor, Tensor] | None = None
+    """Chips of both sides in the memory of the device that draws the views; None draws them on the CPU."""
+    pinned: bool = False
+    """Whether batches drawn on the CPU lie in memory that a GPU reads by itself."""
 
     def draw(self, step: int) -> Batch:
-        """Batch of one step."""
+        """Batch of one step; of several processes each draws its own part of it."""
         rng = np.random.default_rng([self.seed, step])
-        input_a, target_a = self._side(self.a, rng)
-        input_b, target_b = self._side(self.b, rng)
-        return Batch(input_a, target_a, input_b, target_b, self._keep(rng))
+        input_a, target_a = self._views(self.a, self.b, rng)
+        input_b, target_b = self._views(self.b, self.a, rng)
+        batch = Batch(input_a, target_a, input_b, target_b, self._keep(rng))
+        return batch.pinned() if self.pinned else batch
 
     def _keep(self, rng: np.random.Generator) -> Tensor | None:
         if not self.dropout:
             return None
-        kept = rng.random((2 * self.batch, self.latent)) >= self.dropout
-        return torch.from_numpy((kept / (1 - self.dropout)).astype(np.float32))
+        kept = rng.random((2, self.batch, self.latent)) >= self.dropout
+        own = kept[:, own_slice(self.batch)].reshape(-1, self.latent)
+        return torch.from_numpy((own / (1 - self.dropout)).astype(np.float32))
 
-    def _side(self, side: Side, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        chosen = rng.integers(0, len(side.chips), self.batch)
-        warped, target = sample_pairs(
-            side.chips[chosen], rng, self.how, resolution=self.resolution, coverage=self.coverage
-        )
-        inputs, targets = (to_network(views, side.scale, side.shift) for views in (warped, target))
-        gain = torch.from_numpy(random_light(rng, self.batch, self.resolution, self.how)).permute(0, 3, 1, 2)
-        targets[:, :3] *= gain
-        targets[:, :3].clamp_(0, 1)  # what a sigmoid can reach
-        return inputs[:, :3] * gain, targets
+    def _views(self, side: Side, other: Side, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        own = draw_numbers(rng, side, other, self.batch, self.how).part(own_slice(self.batch))
+        maps = (own.grids, own.similarity, own.flips)
+        grids = chip_grids(maps, size=side.chips.shape[1], coverage=self.coverage)
+        if self.resident is None:
+            pairs = sample_pairs(side.chips, own.chosen, grids, self.resolution)
+            views = torch.from_numpy(pairs).permute(0, 3, 1, 2).float()
+        else:
+            chips = self.resident[0 if side is self.a else 1]
+            chosen, places = (torch.from_numpy(x).to(chips.device, non_blocking=True) for x in (own.chosen, grids))
+            views = sample_pairs_on(chips, chosen, places, self.resolution)
+        return finished(views, own)
 
-    def batches(self, first: int, end: int) -> Iterator[tuple[int, Batch]]:
-        """Batches of steps first..end-1, one drawn ahead in a thread."""
+    def batches(self, first: int, end: int) -> Generator[tuple[int, Batch]]:
+        """Batches of steps first..end-1, one drawn ahead in a thread that leaves the other cores to the network."""
         with ThreadPoolExecutor(1, thread_name_prefix="augment") as pool:
+            _keep_to_one_thread(pool)
             ahead: Future[Batch] | None = pool.submit(self.draw, first) if first < end else None
             for step in range(first, end):
                 assert ahead is not None
@@ -114,3 +133,17 @@ class Sampler:
         chosen: I64 = np.unique(np.linspace(0, max(count - 1, 0), min(count, most)).round().astype(np.int64))
         views = plain_views(side.held_out[chosen], resolution=self.resolution, coverage=self.coverage)
         return to_network(views, side.scale, side.shift)
+
+
+def to_network(views: F32, scale: F64, shift: F64) -> Tensor:
+    """Views (N, R, R, C) 0..255 -> (N, C, R, R) 0..1 in the common colour space; what follows RGB is not recoloured."""
+    colors = views[..., :3] * scale.astype(np.float32) + shift.astype(np.float32)
+    full = np.concatenate([colors, views[..., 3:]], axis=-1) / np.float32(255)
+    return torch.from_numpy(full).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+
+
+def _keep_to_one_thread(pool: ThreadPoolExecutor) -> None:
+    """Cap torch in the pool's thread; the number that torch remembers for threads to come is left as it was."""
+    before = torch.get_num_threads()
+    pool.submit(torch.set_num_threads, 1).result()
+    torch.set_num_threads(before)

@@ -1,149 +1,145 @@
-"""batches -> trained weights: one Adam over all parameters on the sum of both sides' losses."""
+"""batches -> trained weights: the one loop, whatever is trained; it resumes, and goes back where it diverged."""
 
 from __future__ import annotations
 
 import copy
-import time
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
-from faceswap_core.models import MODELS, Original
-from faceswap_core.models.alignment import LatentMatch
+from faceswap_core.errors import DivergedError, SettingsError
+from faceswap_core.models import MODELS, FaceNetwork
 from faceswap_core.models.blocks import channels_last
-from faceswap_core.models.checkpoint import load_training, save_training
-from faceswap_core.models.chips import Batch, Sampler, Side
-from faceswap_core.models.losses import masked_l1, rgba_loss
+from faceswap_core.models.checkpoint import Store, warm_start
+from faceswap_core.models.chips import Batch, Sampler
+from faceswap_core.models.losses.shown import inside
+from faceswap_core.models.meter import LogRow, Meter
+from faceswap_core.models.optimizers import build_optimizer, rate_share, set_rate
+from faceswap_core.models.parallel import average_gradients
+from faceswap_core.models.recipe import Recipe
+from faceswap_core.models.reconstruction import Reconstruction
 from faceswap_core.types import Json, Progress
 
+ROW_EVERY = 100
+"""Steps between rows of the log."""
+MOST_ROLLBACKS = 3
 _SETTLING_BATCHES = 64
 _SETTLING_STEP = 2**40
 """Number of the first batch for statistics; no training reaches it."""
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """What training depends on beside the faces."""
-
-    model: str
-    """Name in MODELS."""
-    resolution: int
-    """Side of a view in pixels."""
-    width: int
-    """Channels after the first convolution."""
-    latent: int
-    """Length of the bottleneck."""
-    learning_rate: float
-    """Step size of Adam."""
-    ema: float
-    """Decay of the averaged weights."""
-    precision: str
-    """``fp32`` or ``bf16``."""
-    mask_weight: float
-    """Share of the image loss inside the mask."""
-    edge_weight: float
-    """Weight of the edge loss."""
-    feature_weight: float
-    """Further weight of eyes, brows and mouth."""
-    alpha_weight: float
-    """Weight of the alpha head's loss."""
-    match_weight: float
-    """Weight of the distance between both people's latent vectors."""
-    seed: int
-    """Seed of the initial weights."""
-    color_mean: tuple[float, float, float]
-    """Mean of the common colour space, 0..1."""
-    color_std: tuple[float, float, float]
-    """Deviation of the common colour space, 0..1."""
-
-
-@dataclass
-class LogRow:
-    """One line of the training log."""
-
-    step: int
-    """Steps done."""
-    loss_a: float
-    """Masked L1 of A, mean since the last row."""
-    loss_b: float
-    """The same of B."""
-    validation_a: float | None
-    """Masked L1 of A on held-out faces, averaged weights."""
-    validation_b: float | None
-    """The same of B."""
-    seconds: float
-    """Wall seconds since this process began to train."""
-    cpu_seconds: float
-    """CPU seconds of all threads since then."""
-
-
-def build_network(recipe: Recipe) -> Original:
+def build_network(recipe: Recipe) -> FaceNetwork:
     """A network with the initial weights of the recipe's seed; the global generator is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        network = MODELS[recipe.model](resolution=recipe.resolution, width=recipe.width, latent=recipe.latent)
+        network = MODELS[recipe.model](recipe.build)
     network.set_colors(recipe.color_mean, recipe.color_std)
     return network
 
 
-def importance_of(targets: Tensor, feature_weight: float) -> Tensor:
-    """Weight (N, 1, R, R) of each pixel of targets (N, 6, R, R): 1, and more where eyes or mouth are."""
-    return 1 + feature_weight * targets[:, 4:].amax(1, keepdim=True)
-
-
 @dataclass
 class Trainer:
-    """Network, averaged weights and optimiser of one training."""
+    """Network, averaged weights, objective and optimisers of one training."""
 
     recipe: Recipe
     """What is trained, and how."""
     device: torch.device
     """Where."""
+    about: Json = field(default_factory=dict)
+    """What else every checkpoint says: settings digest, versions."""
+    compile: str = "off"
+    """``off``, ``default`` (torch.compile) or ``cuda_graphs`` (the same, its kernels launched as one graph)."""
     step: int = 0
     """Steps done."""
     log: list[LogRow] = field(default_factory=list)
     """Rows since the training began, earlier runs included."""
+    rollbacks: int = 0
+    """How often the training went back to a checkpoint; each time halved the step size."""
 
     def __post_init__(self) -> None:
-        """Build network and optimiser."""
-        self.network = channels_last(build_network(self.recipe).to(self.device))
-        self.ema = copy.deepcopy(self.network).eval().requires_grad_(False)
-        self.match = LatentMatch(self.recipe.latent).to(self.device)
-        self.optimizer = torch.optim.Adam(
-            self.network.parameters(), lr=self.recipe.learning_rate, betas=(0.5, 0.999), fused=True
-        )
+        """Build network, objective and optimisers."""
+        self._build()
 
-    def train_step(self, batch: Batch) -> tuple[float, float]:
-        """One step; returns the image losses of A and B."""
-        half = self.recipe.precision == "bf16"
-        inputs = [t.to(self.device, memory_format=torch.channels_last) for t in (batch.input_a, batch.input_b)]
-        targets = [t.to(self.device) for t in (batch.target_a, batch.target_b)]
-        keep = None if batch.keep is None else batch.keep.to(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
-            *made, latents = self.network.reconstruct(inputs[0], inputs[1], keep)
-        recipe = self.recipe
-        weights = {k: getattr(recipe, k) for k in ("mask_weight", "edge_weight", "alpha_weight")}
-        (loss_a, image_a), (loss_b, image_b) = (
-            rgba_loss(p.float(), t[:, :4], importance_of(t, recipe.feature_weight), **weights)
-            for p, t in zip(made, targets, strict=True)
-        )
-        self.optimizer.zero_grad(set_to_none=True)
-        loss = loss_a + loss_b
-        if recipe.match_weight:
-            loss = loss + recipe.match_weight * self.match(latents, self.step)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
+    def _build(self) -> None:
+        self.network = channels_last(build_network(self.recipe).to(self.device, self.dtype))
+        self.ema = copy.deepcopy(self.network).eval().requires_grad_(False)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.recipe.seed + 1)
+            codes = self.network.code_length(self.recipe.build)
+            self.objective = channels_last(Reconstruction(self.recipe, codes).to(self.device, self.dtype))
+        self.trained = {turn: self._unfrozen(turn) for turn in self.objective.turns}
+        self.optimizers: dict[str, Optimizer] = {
+            turn: build_optimizer(parameters.values(), self.recipe) for turn, parameters in self.trained.items()
+        }
+        if self.compile != "off":
+            mode = "reduce-overhead" if self.compile == "cuda_graphs" else "default"
+            compiled = torch.compile(self.network.reconstruct, mode=mode)
+            self.network.reconstruct = compiled  # type: ignore[method-assign]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the weights."""
+        return torch.float64 if self.recipe.precision == "fp64" else torch.float32
+
+    def _unfrozen(self, turn: str) -> dict[str, nn.Parameter]:
+        found = {}
+        for name, parameter in self.objective.trained(turn, self.network).items():
+            parameter.requires_grad_(not name.startswith(self.recipe.freeze or ("\0",)))
+            if parameter.requires_grad:
+                found[name] = parameter
+        if not found:
+            raise SettingsError(f"train.freeze {list(self.recipe.freeze)} leaves nothing to train: name fewer parts")
+        return found
+
+    def train_step(self, batch: Batch, rate: float | None = None) -> dict[str, Tensor]:
+        """One step: every turn passes the batch, goes back, and steps its own parameters.
+
+        Args:
+            batch: views of both sides.
+            rate: step size instead of the schedule's.
+
+        Returns:
+            what the objective shows, detached scalars by name.
+        """
+        recipe, parts = self.recipe, batch.to(self.device, self.dtype).parts(self.recipe.accumulate)
+        rate = self.rate if rate is None else rate
+        torch.manual_seed(recipe.seed * 2_000_003 + self.step)  # so that dropout, too, is a function of the step
+        self.objective.begin((self.network, self.ema), self.step)
+        shown: dict[str, Tensor] = {}
+        for turn, optimizer in self.optimizers.items():
+            set_rate(optimizer, rate * self.objective.rate(turn))
+            optimizer.zero_grad(set_to_none=True)
+            for part in parts:
+                if self.compile == "cuda_graphs":
+                    torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
+                loss = self.objective.loss(turn, self.network, part, self.step)
+                (loss.minimise / len(parts)).backward()  # type: ignore[no-untyped-call]
+                for name, value in loss.shown.items():
+                    shown[name] = shown.get(name, 0) + value / len(parts)
+            parameters = self.trained[turn].values()
+            average_gradients(parameters)
+            if recipe.clip:
+                nn.utils.clip_grad_norm_(parameters, recipe.clip)
+            optimizer.step()
         self.step += 1
         self._average()
-        return float(image_a.detach()), float(image_b.detach())
+        return shown
+
+    @property
+    def rate(self) -> float:
+        """Step size of the next step."""
+        return self.recipe.learning_rate * rate_share(self.recipe, self.step) * 0.5**self.rollbacks
 
     @torch.no_grad()
     def _average(self) -> None:
         """Averaged weights follow; young ones faster, so that the first steps leave no trace."""
-        decay = min(self.recipe.ema, (1 + self.step) / (10 + self.step))
+        age = self.step - self.objective.averaged_since
+        decay = min(self.recipe.ema, (1 + age) / (10 + age))
         pairs = list(zip(self.ema.parameters(), self.network.parameters(), strict=True))
         torch._foreach_lerp_([e for e, _ in pairs], [p.detach() for _, p in pairs], 1 - decay)
 
@@ -152,38 +148,82 @@ class Trainer:
 
         Those gathered along the way belong to weights that were left behind (Izmailov et al. 2018, section 3.2).
         """
-        batches = (sampler.draw(_SETTLING_STEP + number) for number in range(_SETTLING_BATCHES))
-        self.ema.settle((batch.input_a.to(self.device), batch.input_b.to(self.device)) for batch in batches)
+        drawn = (sampler.draw(_SETTLING_STEP + number) for number in range(_SETTLING_BATCHES))
+        batches = (batch.to(self.device, self.dtype) for batch in drawn)
+        self.ema.settle((batch.input_a, batch.input_b) for batch in batches)
 
     @torch.no_grad()
     def validate(self, views: Tensor, side: int) -> float | None:
         """Masked L1 of held-out views (M, 6, R, R) under the averaged weights; None without views."""
         if not len(views):
             return None
-        views = views.to(self.device)
+        views = views.to(self.device, self.dtype)
         made = self.ema(views[:, :3].contiguous(memory_format=torch.channels_last), side, side)
-        return float(masked_l1(made[:, :3], views[:, :3].clamp(0, 1), views[:, 3:4], 1.0))
+        return float(inside((made[:, :3] - views[:, :3].clamp(0, 1)).abs(), views[:, 3:4]))
 
-    def save(self, folder: Path) -> None:
+    def save(self, store: Store) -> None:
         """Checkpoint."""
         facts: Json = {
             "step": self.step,
-            "recipe": vars(self.recipe),
-            "random_numbers": "numpy.random.default_rng([seed, step])",
+            "recipe": asdict(self.recipe),
+            "random_numbers": "numpy.random.default_rng([seed, step]), torch.manual_seed(seed * 2000003 + step)",
+            "rollbacks": self.rollbacks,
             "log": [vars(row) for row in self.log],
+            **self.about,
         }
-        save_training(folder, self._modules(), self.optimizer, facts)
+        store.save(self._modules(), self._moments(), facts, self._score())
+
+    def _score(self) -> float | None:
+        """Held-out loss of both sides at this step; less is better; None where it was not measured."""
+        row = self.log[-1] if self.log else None
+        if row is None or row.step != self.step or row.validation_a is None or row.validation_b is None:
+            return None
+        return row.validation_a + row.validation_b
 
     def _modules(self) -> dict[str, nn.Module]:
-        """All that a checkpoint holds beside the optimiser."""
-        return {"network": self.network, "ema": self.ema, "match": self.match}
+        """All that a checkpoint holds beside the optimisers."""
+        return {"network": self.network, "ema": self.ema, "objective": self.objective}
 
-    def restore(self, folder: Path) -> None:
-        """Go on from the latest checkpoint, if there is one."""
-        facts = load_training(folder, self._modules(), self.optimizer)
-        if facts:
-            self.step = int(facts["step"])
-            self.log = [LogRow(**row) for row in facts["log"]]
+    def _moments(self) -> dict[str, tuple[Optimizer, dict[str, nn.Parameter]]]:
+        return {turn: (optimizer, self.trained[turn]) for turn, optimizer in self.optimizers.items()}
+
+    def start_from(self, path: Path) -> int:
+        """Begin with the weights of a file, as far as names and sizes agree; returns how many tensors did.
+
+        Raises:
+            SettingsError: none did.
+        """
+        agreed = warm_start(path, self.network)
+        self.ema.load_state_dict(self.network.state_dict())
+        return agreed
+
+    def restore(self, store: Store) -> bool:
+        """Go on from the latest checkpoint; False where there is none."""
+        facts = store.load(self._modules(), self._moments())
+        if facts is None:
+            return False
+        self.step, self.rollbacks = int(facts["step"]), int(facts["rollbacks"])
+        self.log = [LogRow(**row) for row in facts["log"]]
+        return True
+
+    def roll_back(self, store: Store, trouble: str) -> None:
+        """Go back to the latest checkpoint, or to the beginning, and on from there with half the step size.
+
+        Raises:
+            DivergedError: that did not help three times.
+        """
+        rollbacks, step = self.rollbacks + 1, self.step
+        if rollbacks > MOST_ROLLBACKS:
+            raise DivergedError(
+                f"{trouble} at step {step}, although the step size was halved {MOST_ROLLBACKS} times: lower "
+                f"train.learning_rate ({self.recipe.learning_rate}), set train.clip, or use train.precision = 'fp32'"
+            )
+        if not self.restore(store):
+            self.step, self.log = 0, []
+            self._build()
+        self.rollbacks = rollbacks
+        event = f"{trouble} at step {step}: back to step {self.step}, step size {self.rate:.3g}"
+        self.log.append(LogRow(step=self.step, rate=self.rate, event=event))
 
 
 def train(
@@ -192,48 +232,68 @@ def train(
     *,
     iterations: int,
     checkpoint_every: int,
-    save: Callable[[], None],
+    store: Store,
     progress: Progress,
-) -> None:
-    """Train up to ``iterations`` steps in all, saving every ``checkpoint_every`` steps and at the end."""
-    started, cpu_started = time.perf_counter(), time.process_time()
+    divergence: float = 0.0,
+    seen: Callable[[LogRow], None] = lambda row: None,
+) -> Meter:
+    """Train up to ``iterations`` steps in all, saving every ``checkpoint_every`` steps and at the end.
+
+    Args:
+        trainer: what is trained.
+        sampler: where batches come from.
+        iterations: steps in all, those of earlier runs included.
+        checkpoint_every: steps between checkpoints.
+        store: where they lie.
+        progress: told of every row of the log.
+        divergence: multiple of the lowest loss so far above which the training goes back; 0 only minds NaN.
+        seen: called with every new row of the log.
+
+    Returns:
+        what was measured along the way.
+
+    Raises:
+        DivergedError: the loss stayed NaN, or rose, although the step size was halved three times.
+    """
+    meter = Meter(sampler.batch, trainer.device)
     held_a, held_b = sampler.held_out(sampler.a), sampler.held_out(sampler.b)
-    sums, count = [0.0, 0.0], 0
-    for step, batch in sampler.batches(trainer.step, iterations):
-        losses = trainer.train_step(batch)
-        sums, count = [s + x for s, x in zip(sums, losses, strict=True)], count + 1
-        done = step + 1
-        if done % 100 == 0 or done == iterations:
-            validated = done % checkpoint_every == 0 or done == iterations
-            if validated:
+    batches = sampler.batches(trainer.step, iterations)
+    while trainer.step < iterations:
+        meter.add(trainer.train_step(meter.wait_for(batches)))
+        done = trainer.step
+        row_due = done % ROW_EVERY == 0 or done == iterations
+        save_due = done % checkpoint_every == 0 or done == iterations
+        if not row_due and not save_due:
+            continue
+        if trouble := diverged(meter.means(), trainer.log, divergence):
+            batches.close()
+            trainer.roll_back(store, trouble)
+            seen(trainer.log[-1])
+            progress(trainer.step, iterations, trainer.log[-1].event or "")
+            meter.begin_row()
+            batches = sampler.batches(trainer.step, iterations)
+            continue
+        if row_due:
+            row = meter.row(done, trainer.rate)
+            if save_due:
                 trainer.settle(sampler)
-            row = LogRow(
-                step=done,
-                loss_a=sums[0] / count,
-                loss_b=sums[1] / count,
-                validation_a=trainer.validate(held_a, 0) if validated else None,
-                validation_b=trainer.validate(held_b, 1) if validated else None,
-                seconds=time.perf_counter() - started,
-                cpu_seconds=time.process_time() - cpu_started,
-            )
+                row.validation_a, row.validation_b = trainer.validate(held_a, 0), trainer.validate(held_b, 1)
             trainer.log.append(row)
-            sums, count = [0.0, 0.0], 0
+            seen(row)
             progress(done, iterations, f"loss {row.loss_a:.4f} {row.loss_b:.4f}")
-        if done % checkpoint_every == 0 or done == iterations:
-            save()
+        if save_due:
+            trainer.save(store)
+    return meter
 
 
-@torch.no_grad()
-def preview_views(trainer: Trainer, sampler: Sampler, rows: int = 4) -> Tensor:
-    """Grid (rows, 6, 3, R, R) 0..1: A, D_A(E(A)), D_B(E(A)), B, D_B(E(B)), D_A(E(B)); colour-matched."""
-
-    def pick(side: Side) -> Tensor:
-        views = sampler.held_out(side)
-        if not len(views):
-            views = sampler.held_out(Side(side.chips, side.chips, side.scale, side.shift))
-        return views[torch.linspace(0, len(views) - 1, rows).round().long(), :3].to(trainer.device)
-
-    a, b = pick(sampler.a), pick(sampler.b)
-    columns = [a, trainer.ema(a, 0, 0)[:, :3], trainer.ema(a, 0, 1)[:, :3]]
-    columns += [b, trainer.ema(b, 1, 1)[:, :3], trainer.ema(b, 1, 0)[:, :3]]
-    return torch.stack(columns, 1).clamp(0, 1).cpu()
+def diverged(means: dict[str, float], log: list[LogRow], limit: float) -> str:
+    """In words what is wrong with the mean losses since the last row; empty where nothing is."""
+    broken = [name for name, value in means.items() if not math.isfinite(value)]
+    if broken:
+        return f"loss {', '.join(broken)} is not finite"
+    lowest = min((row.loss_a + row.loss_b for row in log if row.loss_a is not None and row.loss_b is not None),
+                 default=math.inf)  # fmt: skip
+    now = means.get("a", 0.0) + means.get("b", 0.0)
+    if limit and now > limit * lowest:
+        return f"loss {now:.4g} is more than {limit:g} times the lowest, {lowest:.4g}"
+    return ""

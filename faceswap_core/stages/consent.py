@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from faceswap_core.config import JobSettings, names_checkpoint
+from faceswap_core.config import JobSettings
 from faceswap_core.config_provenance import ProvenanceSettings
 from faceswap_core.errors import ConsentError
 from faceswap_core.stages.decode import video_ref
@@ -95,7 +95,7 @@ def job_grants(job: JobSettings, *, now: datetime, allow_test: bool) -> dict[str
                 f"{path} is a record of a rendered actor, whom only videos can show: give a record of another kind for "
                 f"subjects.{name}.images, or leave the pictures out"
             )
-        learned = () if names_checkpoint(job.train.model) else job.training_videos(name)
+        learned = () if job.train.model else job.training_videos(name)
         for video in footage_of(job, name):
             check_uses(video_ref(video), training=video in learned)
             if rendered is not None:
@@ -113,13 +113,13 @@ def _wanted(job: JobSettings, name: str, role: Role) -> Wanted:
         project=job.provenance.project or job.name,
         purpose=job.provenance.purpose,
         territories=job.provenance.territories,
-        training=not names_checkpoint(job.train.model),
+        training=job.train.model is None,
     )
 
 
 def footage_of(job: JobSettings, name: str) -> tuple[Path, ...]:
     """Every video of one person that the job reads, plate and truth included."""
-    videos = () if names_checkpoint(job.train.model) else job.training_videos(name)
+    videos = () if job.train.model else job.training_videos(name)
     plate = (job.plate.video,) if name == job.plate.subject else ()
     truth = (job.plate.truth,) if job.plate.truth and name == job.swap.to else ()
     return tuple(dict.fromkeys((*videos, *plate, *truth)))
@@ -134,7 +134,7 @@ def sources(job: JobSettings, grants: Mapping[str, Grant]) -> dict[Path, tuple[s
 
 def pictures_of(job: JobSettings, name: str) -> list[Path]:
     """Every picture of the folder that one person is learnt from; none with a finished model."""
-    folder = None if names_checkpoint(job.train.model) else job.subjects[name].images
+    folder = None if job.train.model else job.subjects[name].images
     return [Path(ref["path"]) for ref in image_refs(folder)] if folder else []
 
 

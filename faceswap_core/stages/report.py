@@ -6,6 +6,7 @@ import base64
 import io
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 
@@ -158,7 +159,7 @@ def model_facts(workspace: Workspace, weights: FileRef) -> Json:
     """Name, sizes, sides and steps of the network in use."""
     path = Path(weights["path"])
     facts = read_facts(path if path.is_absolute() else workspace.path(weights["path"]))
-    return {"model": facts.model, "steps": facts.step, "sides": list(facts.sides), **facts.sizes}
+    return {"model": facts.model, "steps": facts.step, "sides": list(facts.sides), **asdict(facts.build)}
 
 
 def device_facts(runtime: RuntimeSettings) -> Json:
@@ -171,6 +172,11 @@ def device_facts(runtime: RuntimeSettings) -> Json:
     }
 
 
+def training_events(workspace: Workspace, log: ManifestRef) -> list[str]:
+    """What befell a training, in words, such as going back to a checkpoint."""
+    return [row["event"] for row in manifest.stream(workspace, log, TRAIN_LOG, ["event"]) if row["event"]]
+
+
 def loss_curve(workspace: Workspace, log: ManifestRef) -> str:
     """Losses over the steps as an SVG data URI, readable on light and dark ground."""
     from matplotlib.figure import Figure  # slow to import, and needed once a run
@@ -178,6 +184,7 @@ def loss_curve(workspace: Workspace, log: ManifestRef) -> str:
     table = manifest.load(workspace, log, TRAIN_LOG).to_pandas()
     figure = Figure(figsize=(7.2, 2.9), layout="constrained")
     axes = figure.add_subplot()
+    table = table[table["event"].isna()]
     for name, color in (("a", "#3b82f6"), ("b", "#f59e0b")):
         axes.plot(table["step"], table[f"loss_{name}"], color=color, lw=1.4, label=f"{name.upper()} training")
         held_out = table.dropna(subset=[f"validation_{name}"])

@@ -13,6 +13,7 @@ from typing import TypedDict
 
 import faceswap_core
 from faceswap_core.config import JobSettings
+from faceswap_core.config_branch import Branch
 from faceswap_core.config_provenance import ProvenanceSettings
 from faceswap_core.errors import ManifestError
 from faceswap_core.outfolder import PROVENANCE, TABLE, place
@@ -31,10 +32,8 @@ from faceswap_core.video.index import build_index
 _log = logging.getLogger(__name__)
 SIDECAR = ".provenance.json"
 """What is added to a video's name for its sidecar."""
-_SETTINGS = {
-    *("seed", "decode", "detect", "track", "align", "normalize", "train", "smooth", "blend", "encode"),
-}
-"""Branches of a job that the result depends on; paths stand in none of them but train.model, whose digest is told."""
+_SETTINGS = ("align", "blend", "decode", "detect", "encode", "normalize", "smooth", "track", "train")
+"""Branches of a job that the result depends on, beside its seed."""
 _OTHER_MIME = "application/octet-stream"
 
 
@@ -57,8 +56,7 @@ def statement_of(
     """
     kinds = {grant["kind"] for grant in grants.values()}
     identity = check_signer(job.provenance, kinds)
-    settings = job.model_dump(mode="json", include=_SETTINGS)
-    settings["train"] = {k: v for k, v in settings["train"].items() if k != "model"}
+    settings = settings_of(job)
     label = job.provenance.label
     shown = label.mode, label.text, label.seconds, label.height, label.reason, label.approved_by
     handed_off: Json = {"mode": "off", "reason": "images for a compositor, not for viewers", "approved_by": "the job"}
@@ -79,6 +77,13 @@ def statement_of(
         "signer_sha256": hashlib.sha256(identity.chain_pem).hexdigest(),
         "label": label_facts(*shown) if job.output.kind == "video" else handed_off,
     }
+
+
+def settings_of(job: JobSettings) -> Json:
+    """Seed and settings that a job's output depends on, without the paths among them: what they name has a digest."""
+    branches: dict[str, Branch] = {name: getattr(job, name) for name in _SETTINGS}
+    told = {name: branch.model_dump(mode="json", exclude=set(branch.paths)) for name, branch in branches.items()}
+    return {"seed": job.seed, **told}
 
 
 @cache

@@ -5,41 +5,51 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import socket
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
-from typing import TypedDict
-
-import numpy as np
+from typing import TypedDict, cast
 
 from faceswap_core import layout, manifest
 from faceswap_core.config import AlignSettings, RuntimeSettings, TrainSettings
-from faceswap_core.errors import NoFaceError, ResourceError, SettingsError
-from faceswap_core.models.augment import Augmentation
-from faceswap_core.models.checkpoint import save_weights
-from faceswap_core.models.chips import Sampler, Side
-from faceswap_core.models.loop import Recipe, Trainer, preview_views, train
-from faceswap_core.schemas import ALIGNED, MASKS, TRAIN_LOG
+from faceswap_core.config_loop import NEVER_CHANGE_WEIGHTS
+from faceswap_core.errors import SettingsError
+from faceswap_core.models.checkpoint import Store, save_weights
+from faceswap_core.models.loop import Trainer, train
+from faceswap_core.models.meter import peak_memory
+from faceswap_core.models.parallel import place
+from faceswap_core.schemas import TRAIN_LOG
 from faceswap_core.stages.align import AlignedChunk
-from faceswap_core.stages.images import png, unpack
+from faceswap_core.stages.images import png
+from faceswap_core.stages.lease import lease
 from faceswap_core.stages.lineage import bind_checkpoint
 from faceswap_core.stages.normalize import color_facts
-from faceswap_core.stages.selection import FACE_KEY, FaceKey, dropped_faces, face_key
-from faceswap_core.stages.weights import FINISHED, pick_device, resolve_precision
-from faceswap_core.storage import Workspace, atomic_path, process_lives
+from faceswap_core.stages.recipe import recipe_of
+from faceswap_core.stages.train_processes import check_processes, train_in_processes
+from faceswap_core.stages.training_faces import make_sampler, sampler_on
+from faceswap_core.stages.watch import Watch, preview_picture
+from faceswap_core.stages.weights import FINISHED, finished_weights, pick_device, resolve_precision
+from faceswap_core.storage import Workspace, atomic_path
 from faceswap_core.threads import cap_threads
 from faceswap_core.trust.consent import NOBODY, Grant
-from faceswap_core.types import U8, FileRef, Json, ManifestRef, Progress, no_progress
+from faceswap_core.types import FileRef, Json, ManifestRef, Progress, no_progress
 
 _log = logging.getLogger(__name__)
 
-TRAINING_VERSION = 4
+TRAINING_VERSION = 5
 """Raised when equal settings and faces give other weights."""
-_LEASE_SECONDS = 600
-_NOT_IN_THE_FOLDER_KEY = {"iterations", "checkpoint_every", "preset"}
+_NOT_IN_THE_FOLDER_KEY = {
+    "iterations",
+    "checkpoint_every",
+    "preset",
+    "model",
+    "start_from",
+    "vgg_file",
+    "arcface_file",
+    "min_faces",
+    *NEVER_CHANGE_WEIGHTS,
+}
 
 
 class Trained(TypedDict):
@@ -53,6 +63,10 @@ class Trained(TypedDict):
     """PNG: rows of A, A by D_A, A by D_B, B, B by D_B, B by D_A."""
     samples_per_second: float | None
     """Faces a second, null when nothing was left to train."""
+    data_wait_share: float | None
+    """Share of the time that was spent waiting for batches, null when nothing was left to train."""
+    peak_memory_bytes: int | None
+    """The most memory that torch held on the GPU, or on a CPU the process; null when nothing was left to train."""
     folder: str
     """Checkpoint folder, relative to the workspace: what ``train.model`` can name."""
 
@@ -75,21 +89,37 @@ def train_model(
 
     Only the faces that ``selection`` keeps are learnt from; without one, all.
 
+    With ``runtime.processes`` or ``runtime.nodes`` it runs in as many processes; the result is the same but for
+    rounding. The first of them alone writes.
+
     Raises:
         NoFaceError: a side has no face to train on.
+        SettingsError: the training has more steps already, or its batch cannot be shared.
         ResourceError: another live process trains the same model.
+        DivergedError: the loss became NaN or rose, although the step size was halved three times.
     """
+    check_processes(settings, runtime)
+    if runtime.processes * runtime.nodes > 1 and place()[1] == 1:
+        order = order_of(workspace, side_a, side_b, stats, names, settings, align, seed, runtime, selection, consents)
+        return cast(Trained, train_in_processes(workspace, order, runtime, progress))
     device = pick_device(runtime)
     cap_threads(runtime.threads)
     settings = settings.model_copy(update={"precision": resolve_precision(settings.precision, device)})
     key = folder_key(side_a, side_b, stats, names, settings, align, seed, device.type, selection)
     folder = workspace.path(layout.checkpoint_folder(key))
     colors = color_facts(workspace, stats)
-    sampler = _sampler(workspace, (side_a, side_b), names, colors, settings, align, seed, selection)
-    trainer = Trainer(_recipe(settings, seed, colors[names[1]]), device)
-    with _lease(folder) as renew:
-        bind_checkpoint(folder, consents)
-        trainer.restore(folder)
+    sides = (side_a, side_b)
+    sampler = sampler_on(device, make_sampler(workspace, sides, names, colors, settings, align, seed, selection))
+    about = {"settings": key, "versions": {name: version(name) for name in ("faceswap-pipeline", "torch")}}
+    recipe = recipe_of(settings, align, seed, colors[names[1]])
+    trainer = Trainer(recipe, device, about, compile=runtime.compile)
+    store = Store(folder, settings.keep_last, settings.keep_best)
+    with lease(folder) as renew:
+        if place()[0] == 0:
+            bind_checkpoint(folder, consents)
+        if not trainer.restore(store) and settings.start_from:
+            agreed = trainer.start_from(Path(finished_weights(settings.start_from)["path"]))
+            _log.info("began with %d tensors of %s", agreed, settings.start_from)
         began = trainer.step
         if began > settings.iterations:
             raise SettingsError(
@@ -101,35 +131,63 @@ def train_model(
             renew()
             progress(done, total, note)
 
-        train(
-            trainer,
-            sampler,
-            iterations=settings.iterations,
-            checkpoint_every=settings.checkpoint_every,
-            save=lambda: trainer.save(folder),
-            progress=tell,
-        )
+        with Watch(trainer, sampler, settings, folder) as watch:
+            meter = train(
+                trainer,
+                sampler,
+                iterations=settings.iterations,
+                checkpoint_every=settings.checkpoint_every,
+                store=store,
+                progress=tell,
+                divergence=settings.divergence,
+                seen=watch.seen,
+            )
         trainer.settle(sampler)
         _log.info("trained %d steps, %d in all", trainer.step - began, trainer.step)
         facts: Json = {
-            "model": settings.model,
-            "resolution": settings.resolution,
-            "width": settings.width,
-            "latent": settings.latent,
+            "model": settings.model_name,
+            "build": asdict(recipe.build),
             "sides": list(names),
             **{name: getattr(align, name) for name in ("coverage", "eye_distance", "centre")},
             "step": trainer.step,
             **{"colors": colors, "consents": dict(consents)},
         }
+        if place()[0] != 0:
+            return cast(Trained, {})  # the first process tells the others what it published
         weights = _publish_weights(workspace, folder, trainer, facts)
-    rows = [vars(row) for row in trainer.log]
+    rows = [vars(row) | {"losses": [{"name": k, "value": v} for k, v in row.losses.items()]} for row in trainer.log]
+    preview = png(preview_picture(trainer, sampler))
     return Trained(
         weights=weights,
         log=manifest.publish(workspace, layout.TRAINING, "train-log", TRAIN_LOG, rows),
-        preview=_publish_preview(workspace, trainer, sampler),
-        samples_per_second=_speed(trainer, began, settings),
+        preview=workspace.publish_bytes(layout.TRAINING, "preview", ".png", preview),
+        samples_per_second=meter.samples_per_second,
+        data_wait_share=meter.data_wait_share,
+        peak_memory_bytes=peak_memory(device) if meter.steps else None,
         folder=layout.checkpoint_folder(key),
     )
+
+
+def order_of(
+    workspace: Workspace,
+    side_a: Sequence[AlignedChunk],
+    side_b: Sequence[AlignedChunk],
+    stats: ManifestRef,
+    names: tuple[str, str],
+    settings: TrainSettings,
+    align: AlignSettings,
+    seed: int,
+    runtime: RuntimeSettings,
+    selection: ManifestRef | None,
+    consents: Mapping[str, Grant],
+) -> Json:
+    """The arguments of a training as JSON."""
+    branches = {"settings": settings, "align": align, "runtime": runtime}
+    return {
+        **{"workspace": str(workspace.root), "side_a": list(side_a), "side_b": list(side_b), "stats": stats},
+        **{"names": list(names), "seed": seed, "selection": selection, "consents": dict(consents)},
+        **{name: branch.model_dump(mode="json") for name, branch in branches.items()},
+    }
 
 
 def folder_key(
@@ -151,94 +209,13 @@ def folder_key(
         "stats": stats["sha256"],
         "names": names,
         "settings": settings.model_dump(mode="json", exclude=_NOT_IN_THE_FOLDER_KEY),
+        "start_from": finished_weights(settings.start_from)["sha256"] if settings.start_from else None,
         "align": align.model_dump(mode="json"),
         "seed": seed,
         "device": device,
         "selection": selection["sha256"] if selection else None,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _recipe(settings: TrainSettings, seed: int, common: dict[str, list[float]]) -> Recipe:
-    mean, std = (tuple(v / 255 for v in common[k]) for k in ("mean", "std"))
-    return Recipe(
-        model=settings.model,
-        resolution=settings.resolution,
-        width=settings.width,
-        latent=settings.latent,
-        learning_rate=settings.learning_rate,
-        ema=settings.ema,
-        precision=settings.precision,
-        mask_weight=settings.mask_weight,
-        edge_weight=settings.edge_weight,
-        feature_weight=settings.feature_weight,
-        alpha_weight=settings.alpha_weight,
-        match_weight=settings.match_weight,
-        seed=seed,
-        color_mean=(mean[0], mean[1], mean[2]),
-        color_std=(std[0], std[1], std[2]),
-    )
-
-
-def _sampler(
-    workspace: Workspace,
-    sides: tuple[Sequence[AlignedChunk], Sequence[AlignedChunk]],
-    names: tuple[str, str],
-    colors: dict[str, dict[str, list[float]]],
-    settings: TrainSettings,
-    align: AlignSettings,
-    seed: int,
-    selection: ManifestRef | None,
-) -> Sampler:
-    loaded = []
-    dropped = dropped_faces(workspace, selection)
-    for name, chunks in zip(names, sides, strict=True):
-        chips, held_out = _split(workspace, chunks, settings.validation_share, dropped)
-        if not len(chips):
-            raise NoFaceError(f"subject {name!r} has no face to train on: give videos that show it, or keep more faces")
-        found = colors[name]
-        loaded.append(Side(chips, held_out, np.array(found["scale"]), np.array(found["shift"])))
-    amounts = ("rotation", "zoom", "shift", "flip", "warp", "light", "color")
-    how = Augmentation(**{name: getattr(settings, name) for name in amounts})
-    return Sampler(
-        a=loaded[0],
-        b=loaded[1],
-        seed=seed,
-        batch=settings.batch,
-        resolution=settings.resolution,
-        coverage=align.coverage,
-        how=how,
-        latent=settings.latent,
-        dropout=settings.dropout,
-    )
-
-
-def _split(
-    workspace: Workspace, chunks: Sequence[AlignedChunk], share: float, dropped: Set[FaceKey] = frozenset()
-) -> tuple[U8, U8]:
-    """Chips (N, S, S, 6) to train on and the last ``share`` of every video, held out; none interpolated or dropped."""
-    by_video: dict[str, list[U8]] = {}
-    for chunk in chunks:
-        for video, chip in _read_chips(workspace, chunk, dropped):
-            by_video.setdefault(video, []).append(chip)
-    kept: list[U8] = []
-    held_out: list[U8] = []
-    for chips in by_video.values():
-        end = len(chips) - int(len(chips) * share)
-        kept += chips[:end]
-        held_out += chips[end:]
-    empty = np.zeros((0, 8, 8, 6), np.uint8)
-    return (np.stack(kept) if kept else empty), (np.stack(held_out) if held_out else empty)
-
-
-def _read_chips(workspace: Workspace, chunk: AlignedChunk, dropped: Set[FaceKey]) -> Iterator[tuple[str, U8]]:
-    """Source video and chip, RGB, mask, eyes, mouth, face by face."""
-    aligned = manifest.stream(workspace, chunk["aligned"], ALIGNED, [*FACE_KEY, "chip", "interpolated"])
-    masks = manifest.stream(workspace, chunk["masks"], MASKS, ["mask", "features"])
-    for row, mask in zip(aligned, masks, strict=True):
-        if not row["interpolated"] and face_key(row) not in dropped:
-            features = unpack(mask["features"])[..., :2]
-            yield row["video"], np.dstack([unpack(row["chip"]), unpack(mask["mask"]), features])
 
 
 def _publish_weights(workspace: Workspace, folder: Path, trainer: Trainer, facts: Json) -> FileRef:
@@ -248,53 +225,3 @@ def _publish_weights(workspace: Workspace, folder: Path, trainer: Trainer, facts
     with atomic_path(folder / FINISHED) as pointer:
         pointer.write_text(json.dumps({"file": Path(ref["path"]).name, "sha256": ref["sha256"]}))
     return ref
-
-
-def _publish_preview(workspace: Workspace, trainer: Trainer, sampler: Sampler) -> FileRef:
-    grid = preview_views(trainer, sampler)  # (rows, 6, 3, R, R)
-    rows, columns, _, side, _ = grid.shape
-    image = grid.permute(0, 3, 1, 4, 2).reshape(rows * side, columns * side, 3).numpy()
-    data = png((image * 255).round().astype(np.uint8))
-    return workspace.publish_bytes(layout.TRAINING, "preview", ".png", data)
-
-
-def _speed(trainer: Trainer, began: int, settings: TrainSettings) -> float | None:
-    steps = trainer.step - began
-    if not steps or not trainer.log or not trainer.log[-1].seconds:
-        return None
-    return steps * settings.batch * 2 / trainer.log[-1].seconds
-
-
-@contextmanager
-def _lease(folder: Path) -> Iterator[Callable[[], None]]:
-    """Hold the folder for this process; one that died, or on another host went silent, is taken over from.
-
-    Raises:
-        ResourceError: another live process holds it.
-    """
-    path = folder / "lease.json"
-    mine = {"host": socket.gethostname(), "pid": os.getpid()}
-    if path.is_file() and _held_by_another(json.loads(path.read_text()), mine):
-        raise ResourceError(f"another process trains the same model ({path}): wait for it, or stop it")
-
-    renewed = 0.0
-
-    def renew() -> None:
-        nonlocal renewed
-        if time.monotonic() - renewed < _LEASE_SECONDS / 20 and renewed:
-            return
-        renewed = time.monotonic()
-        with atomic_path(path) as temporary:
-            temporary.write_text(json.dumps({**mine, "expires": time.time() + _LEASE_SECONDS}))
-
-    renew()
-    try:
-        yield renew
-    finally:
-        path.unlink(missing_ok=True)
-
-
-def _held_by_another(lease: Json, mine: Json) -> bool:
-    if lease["host"] == mine["host"]:
-        return bool(lease["pid"] != mine["pid"]) and process_lives(int(lease["pid"]))
-    return bool(lease["expires"] >= time.time())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +11,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from faceswap_core.config import AlignSettings, RuntimeSettings
+from faceswap_core.config import AlignSettings, RuntimeSettings, TrainSettings
 from faceswap_core.config_align import VIEWS
 from faceswap_core.errors import EnvironmentFault, ManifestError, SettingsError
 from faceswap_core.faces.color import ColorMap, missed_light
 from faceswap_core.faces.occlusion import unobstructed
-from faceswap_core.models import MODELS, Original
+from faceswap_core.models import MODELS, Build
 from faceswap_core.models.blocks import channels_last
 from faceswap_core.models.checkpoint import load_weights
 from faceswap_core.storage import Workspace, file_ref, sha256_file
@@ -42,8 +42,8 @@ class WeightsFacts:
 
     model: str
     """Name in MODELS."""
-    sizes: dict[str, int]
-    """resolution, width and latent."""
+    build: Build
+    """Shape of the network."""
     sides: tuple[str, str]
     """Names of the two subjects; the first is side 0."""
     coverage: float
@@ -84,9 +84,11 @@ def read_facts(path: Path) -> WeightsFacts:
             ColorFacts(np.array(c["mean"]), ColorMap(np.array(c["scale"]), np.array(c["shift"])))
             for c in (data["colors"][name] for name in sides)
         ]
+        if data["model"] not in MODELS:
+            raise ValueError(f"a network {data['model']!r} is not known")
         return WeightsFacts(
             model=data["model"],
-            sizes={k: int(data[k]) for k in ("resolution", "width", "latent")},
+            build=Build(**data["build"]),
             sides=sides,
             coverage=float(data["coverage"]),
             eye_distance=float(data["eye_distance"]),
@@ -115,6 +117,19 @@ def check_view(facts: WeightsFacts, align: AlignSettings) -> None:
             )
 
 
+def check_network(facts: WeightsFacts, settings: TrainSettings) -> None:
+    """Refuse a finished model that is not the network the settings ask for.
+
+    Raises:
+        SettingsError: name or shape differ, as far as the settings say other than they would by themselves.
+    """
+    has = {"model_name": facts.model, **asdict(facts.build)}
+    other = {f"train.{k}": v for k, v in settings.asked_for().items() if has[k] != v}
+    if other:
+        found = ", ".join(f"{k.removeprefix('train.')} {has[k.removeprefix('train.')]}" for k in other)
+        raise SettingsError(f"the job asks for {other}, the finished model has {found}: leave those settings out")
+
+
 def finished_weights(folder: Path) -> FileRef:
     """The finished weights of a checkpoint folder, checked; a weights file itself is taken as it is.
 
@@ -127,7 +142,8 @@ def finished_weights(folder: Path) -> FileRef:
         return file_ref(folder)
     pointer = folder / FINISHED
     if not pointer.is_file():
-        raise SettingsError(f"train.model {folder} holds no finished training: name a folder under checkpoints/")
+        hint = "; networks are chosen by train.model_name" if folder.name in MODELS else ""
+        raise SettingsError(f"train.model {folder} holds no finished training: name a folder under checkpoints/{hint}")
     try:
         data: Json = json.loads(pointer.read_text())
         path, digest = folder / Path(str(data["file"])).name, str(data["sha256"])
@@ -171,14 +187,14 @@ class Swapper:
             raise ManifestError(f"weights {path} are missing or were altered: run the same command again")
         self.facts = read_facts(path)
         self.device = device
-        network: Original = MODELS[self.facts.model](**self.facts.sizes)
+        network = MODELS[self.facts.model](self.facts.build)
         load_weights(path, network)
         self.network = channels_last(network.to(device)).eval().requires_grad_(False)
 
     @property
     def resolution(self) -> int:
         """Side of a view in pixels."""
-        return self.facts.sizes["resolution"]
+        return self.facts.build.resolution
 
     def draw(self, views: F32, *, source: int, target: int, occlusion: float = 0.0) -> F32:
         """D_target(E(views)), at a swap in the light that D_source(E(views)) misses.

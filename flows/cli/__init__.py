@@ -6,7 +6,7 @@ import os
 
 import typer
 
-from flows.cli import consent, curate, demo, doctor, models, purge, recode, run, runs, up, verify
+from flows.cli import bench, consent, curate, demo, doctor, export, models, purge, recode, run, runs, up, verify
 
 # read when numpy is first imported: small products gain nothing from threads, and waiting ones eat the encoder's time
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -28,6 +28,8 @@ app.add_typer(curate.group, name="faces")  # with `scan` of `faces`
 app.add_typer(models.group, name="models")
 app.command("up")(up.up)
 app.add_typer(consent.app)
+app.command("bench")(bench.bench)
+app.command("export")(export.export)
 app.add_typer(runs.app, name="runs")
 
 

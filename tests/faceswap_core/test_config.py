@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from faceswap_core import config
-from faceswap_core.config import JobSettings, TrainSettings, names_checkpoint
+from faceswap_core.config import JobSettings, TrainSettings
 from faceswap_core.config_branch import Branch
+from faceswap_core.config_network import LOSS_WEIGHTS
 from faceswap_core.config_training import TRAIN_PRESETS
 from faceswap_core.errors import SettingsError
 from faceswap_core.jobfile import MAX_JOB_BYTES, load_job, parse
@@ -82,7 +83,7 @@ class TestJobFile:
             "a": job.subjects["a"].videos[0],
             "consent": job.subjects["a"].consent,
             "output": job.output.video,
-            "model": Path(job.train.model),
+            "model": job.train.model,
         }
         assert all(p.is_absolute() for p in found.values())
         wanted = ["work/interview", "plate.mp4", "t.mp4", "a1.mp4", "a.json", "out/interview.mp4", "checkpoints/abc"]
@@ -104,11 +105,11 @@ class TestJobFile:
     def test_home_of_nobody_is_refused(self, write):
         assert "unknown user" in refused(write(JOB.replace('"out/', '"~no-such-user/out/')))
 
-    def test_name_of_a_network_is_no_path(self, write):
-        assert load_job(write()).train.model == "original"
-        assert not names_checkpoint("original")
-        assert names_checkpoint("./original")
-        assert names_checkpoint("a/b")
+    def test_files_of_losses_are_made_absolute_too(self, write, tmp_path):
+        job = load_job(write(), ["train.vgg_file=vgg.safetensors", "train.arcface_file=~/a.onnx"])
+        assert job.train.vgg_file == tmp_path / "vgg.safetensors"
+        assert job.train.arcface_file.is_absolute()
+        assert job.train.model is None
 
     def test_object_store_as_workspace_is_refused_by_name(self, write):
         message = refused(write(JOB.replace('"work/interview"', '"s3://bucket/prefix"')))
@@ -272,8 +273,9 @@ class TestOverrides:
 class TestPresets:
     @pytest.mark.parametrize("preset", TRAIN_PRESETS)
     def test_preset_sets_its_fields(self, preset):
-        found = TrainSettings(preset=preset)
-        assert {k: getattr(found, k) for k in TRAIN_PRESETS[preset]} == TRAIN_PRESETS[preset]
+        found, wanted = TrainSettings(preset=preset), dict(TRAIN_PRESETS[preset])
+        assert found.losses == {**LOSS_WEIGHTS, **wanted.pop("losses", {})}
+        assert {k: getattr(found, k) for k in wanted} == wanted
 
     @pytest.mark.parametrize("preset", TRAIN_PRESETS)
     def test_field_beside_the_preset_wins(self, preset):
@@ -289,6 +291,51 @@ class TestPresets:
         assert TrainSettings() == TrainSettings(preset="draft")
         defaults = {name: field.default for name, field in TrainSettings.model_fields.items()}
         assert TRAIN_PRESETS["draft"].items() <= defaults.items()
+
+
+class TestNetworks:
+    def test_losses_of_the_job_are_laid_over_those_of_the_network(self):
+        assert TrainSettings(losses={"ssim": 0.5}).losses == {**LOSS_WEIGHTS, "ssim": 0.5}
+        found = TrainSettings(model_name="gan", losses={"edge": 0.0, "vgg": 1.0}).losses
+        assert (found["edge"], found["vgg"], found["adversarial"], found["l1"]) == (0.0, 1.0, 0.1, 1.0)
+
+    def test_settings_stay_the_same_when_they_are_written_out_and_read_again(self):
+        for wanted in ({"model_name": "gan", "losses": {"edge": 0}}, {"preset": "seed", "bottleneck": "none"}):
+            settings = TrainSettings(**wanted)
+            assert TrainSettings.model_validate(settings.model_dump(mode="json")) == settings
+
+    def test_stages_of_the_gan_do_not_depend_on_how_long_it_is_trained(self):
+        found = {TrainSettings(model_name="gan", iterations=n).schedule_steps for n in (10, 1400, 9999)}
+        assert found == {TRAIN_PRESETS["draft"]["iterations"]}
+        assert TrainSettings().schedule_steps is None
+
+    def test_plain_network_of_the_seeds_has_nothing_of_ours_but_the_alpha_head(self):
+        seed = TrainSettings(preset="seed")
+        assert {k for k, w in seed.losses.items() if w} == {"l1", "alpha"}
+        assert (seed.side_norm, seed.mask_weight, seed.eye_weight, seed.dropout, seed.ema) == (False, 0, 0, 0, 0)
+        assert (seed.width, seed.latent, seed.resolution, seed.batch) == (128, 1024, 64, 64)
+
+    @pytest.mark.parametrize(
+        ("given", "said"),
+        [
+            ({"model_name": "unet"}, "model_name"),
+            ({"model_name": "fakeapp", "bottleneck": "none"}, "of 'original'"),
+            ({"model_name": "gan", "upsample": "resize"}, "of 'original'"),
+            ({"losses": {"charm": 1.0}}, "charm"),
+            ({"losses": {"l1": -1.0}}, "greater than or equal to 0"),
+            ({"losses": {"l1": 0.0}}, "undecided"),
+            ({"losses": 3}, "dictionary"),
+        ],
+    )
+    def test_what_cannot_be_built_is_refused(self, given, said):
+        with pytest.raises(ValidationError, match=said):
+            TrainSettings(**given)
+
+    def test_asked_for_is_what_differs_from_preset_and_network(self):
+        assert TrainSettings(model_name="original", iterations=3, preset="standard").asked_for() == {}
+        assert TrainSettings(model_name="fakeapp").asked_for() == {"model_name": "fakeapp"}
+        asked = TrainSettings(resolution=128, bottleneck="none").asked_for()
+        assert asked == {"resolution": 128, "bottleneck": "none"}
 
 
 class TestTrainingVideos:

@@ -158,7 +158,7 @@ def settings_of(tmp_path, **videos):
         ('output={kind="patches", folder="."}', "holds the workspace"),
         ('output={kind="patches", folder="sub"}', "no run of this program"),
         ('output={kind="image_sequence", folder="plate.mp4"}', "is no folder"),
-        ("train.model=gan", "none of"),
+        ("train.model=gan", "train.model_name"),
         ("train.model=./nowhere", "no finished training"),
         ('subjects.b.videos=["a1.mp4"]', "both"),
     ],
@@ -174,9 +174,22 @@ def test_a_job_that_cannot_end_well_is_refused_before_any_work(tmp_path, change,
         check_job(load_job(settings_of(tmp_path), [change]), force=False)
 
 
-def test_a_sound_job_is_not_refused(tmp_path):
+@pytest.mark.parametrize(("loss", "said"), [("vgg", "curl .* train.vgg_sha256"), ("arcface", "models pull buffalo_l")])
+def test_a_loss_without_its_weights_is_refused_with_the_command_that_gets_them(tmp_path, monkeypatch, loss, said):
+    from faceswap_core.errors import ModelMissingError
     from faceswap_core.jobfile import load_job
+    from faceswap_core.modelstore import STORE_VARIABLE
     from flows.preflight import check_job
+
+    monkeypatch.setenv(STORE_VARIABLE, str(tmp_path / "store"))
+    with pytest.raises(ModelMissingError, match=said) as caught:
+        check_job(load_job(settings_of(tmp_path), [f"train.losses.{loss}=0.1"]), force=False)
+    assert caught.value.exit_code == 3
+
+
+def granted(tmp_path, *changes):
+    """A job whose people have agreed."""
+    from faceswap_core.jobfile import load_job
 
     for name in "ab":
         document = new_record(
@@ -194,8 +207,35 @@ def test_a_sound_job_is_not_refused(tmp_path):
             now=datetime.now(UTC),
         )
         write_signed(tmp_path / f"{name}.json", document)
-    changes = [f"subjects.{name}.consent={name}.json" for name in "ab"]
-    job = load_job(settings_of(tmp_path), [*changes, "provenance.purpose=trial"])
+    records = [f"subjects.{name}.consent={name}.json" for name in "ab"]
+    return load_job(settings_of(tmp_path), [*records, "provenance.purpose=trial", *changes])
+
+
+def test_a_sound_job_is_not_refused(tmp_path):
+    from flows.preflight import check_job
+
+    job = granted(tmp_path)
     check_job(job, force=False, allow_test_consent=True)
     with pytest.raises(ConsentError, match="--allow-test-consent"):
         check_job(job, force=False)
+
+
+def test_weights_to_begin_with_must_have_been_learnt_under_the_same_records(tmp_path):
+    from dataclasses import asdict
+
+    from faceswap_core.models import MODELS, Build
+    from faceswap_core.models.checkpoint import save_weights
+    from faceswap_core.stages.consent import ConsentGate
+    from flows.preflight import check_job
+
+    path, build = tmp_path / "first.safetensors", Build(resolution=64, width=4, latent=8)
+    job = granted(tmp_path, f"train.start_from={path}")
+    colors = {name: {"mean": [0.0] * 3, "scale": [1.0] * 3, "shift": [0.0] * 3} for name in "ab"}
+    facts = {"model": "original", "build": asdict(build), "sides": ["a", "b"], "colors": colors, "step": 1}
+    facts |= {"coverage": job.align.coverage, "eye_distance": job.align.eye_distance, "centre": job.align.centre}
+    grants = ConsentGate(job, allow_test=True).check("nothing")
+    save_weights(path, MODELS["original"](build), facts | {"consents": grants})
+    check_job(job, force=False, allow_test_consent=True)
+    save_weights(path, MODELS["original"](build), facts | {"consents": {"a": grants["a"]}})
+    with pytest.raises(ConsentError, match="was trained under the consent records"):
+        check_job(job, force=False, allow_test_consent=True)

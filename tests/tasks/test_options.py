@@ -112,6 +112,17 @@ def test_key_of_a_training_covers_the_arithmetic_that_auto_stands_for():
     assert options.device_digests(inputs) == {"device": "cpu", "precision": "fp32"}
 
 
+def test_key_of_a_training_covers_the_weights_to_begin_with_and_not_their_place(monkeypatch):
+    policy, found = StageKey("training", 1, options.training_digests), {"one": "1", "moved": "1", "other": "2"}
+    monkeypatch.setattr(options, "finished_weights", lambda path: {"sha256": found[path.name]})
+
+    def key(name):
+        settings = TrainSettings(precision="fp32", start_from=Path(name))
+        return policy.key_of({"runtime": RuntimeSettings(device="cpu"), "settings": settings})
+
+    assert key("one") == key("moved") != key("other")
+
+
 # --- records ---------------------------------------------------------------------------------------------------
 
 
@@ -307,4 +318,10 @@ def test_tasks_bear_the_names_of_the_design():
         "verify-folder",
         "evaluate-swap",
         "render-actor",
+        "import-images",
+        "make-masks",
+        "embed-reference",
+        "contact-sheet",
+        "sign-video",
+        "sign-folder",
     }

@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from faceswap_core.models.augment import Augmentation
-from faceswap_core.models.chips import Sampler, Side
+from faceswap_core.models.chips import Sampler
+from faceswap_core.models.faces import Side
 
 
 @pytest.fixture(autouse=True)
@@ -16,6 +17,10 @@ def one_thread():
 
 @pytest.fixture
 def sampler():
+    return make_sampler()
+
+
+def make_sampler():
     """Faces made of soft noise: two sides of 10 and 12 chips, 3 held out each."""
     rng = np.random.default_rng(0)
 

@@ -1,9 +1,20 @@
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
+import torch
 
-from faceswap_core.models.augment import Augmentation, plain_views, random_light, random_maps, sample_pairs
+from faceswap_core.models.augment import (
+    Augmentation,
+    chip_grids,
+    pixel_maps,
+    plain_views,
+    random_light,
+    random_maps,
+    sample_pairs,
+    sample_pairs_on,
+)
 
 NOTHING = Augmentation(rotation=0, zoom=0, shift=0, flip=0, warp=0, light=0, color=0)
 FULL = Augmentation(rotation=10, zoom=0.05, shift=0.05, flip=0.4, warp=0.03, light=0.2, color=0.1)
@@ -17,7 +28,13 @@ def chips(count=5, size=96, seed=0):
 
 def pairs(how, seed=0, resolution=64, coverage=0.625, of=None):
     of = chips() if of is None else of
-    return sample_pairs(of, np.random.default_rng(seed), how, resolution=resolution, coverage=coverage)
+    both = sample_pairs(of, np.arange(len(of)), grids_of(how, of, seed, coverage), resolution).astype(np.float32)
+    return both[:, :resolution], both[:, resolution:]
+
+
+def grids_of(how, of, seed=0, coverage=0.625):
+    maps = random_maps(np.random.default_rng(seed), len(of), how)
+    return chip_grids(maps, size=of.shape[1], coverage=coverage)
 
 
 @pytest.mark.parametrize(("resolution", "coverage"), [(64, 0.625), (128, 0.625), (64, 0.5)])
@@ -30,11 +47,49 @@ def test_without_any_change_both_views_are_the_plain_ones(resolution, coverage):
         assert np.abs(views - plain).mean() < 0.5
 
 
-def test_views_are_floats_of_the_wanted_size():
+def test_views_are_of_the_wanted_size():
     for views in pairs(FULL, resolution=128):
         assert views.shape == (5, 128, 128, 4)
-        assert views.dtype == np.float32
         assert 0 <= views.min() < views.max() <= 255
+
+
+def test_chosen_chips_are_the_ones_drawn():
+    of = np.arange(6, dtype=np.uint8)[:, None, None, None] * np.full((1, 96, 96, 4), 40, np.uint8)
+    both = sample_pairs(of, np.array([5, 0, 5]), grids_of(FULL, of[:3]), 64)
+    assert both[:, 30, 30, 0].tolist() == [200, 0, 200]
+
+
+@pytest.mark.parametrize(("resolution", "coverage"), [(64, 0.625), (128, 0.9)])
+def test_both_ways_to_draw_give_the_same_views(resolution, coverage):
+    """Where OpenCV places samples to 1/32 pixel, a chip of steps may differ by a few of its 255."""
+    smooth = cv2.GaussianBlur(chips(4).transpose(1, 2, 0, 3).reshape(96, 96, 16), (0, 0), 3)
+    of = np.ascontiguousarray(smooth.reshape(96, 96, 4, 4).transpose(2, 0, 1, 3))
+    chosen, grids = np.array([3, 0, 2, 2, 1]), grids_of(FULL, chips(5), coverage=coverage)
+    by_remap = sample_pairs(of, chosen, grids, resolution)
+    given = (torch.from_numpy(x) for x in (of, chosen, grids))
+    by_grid_sample = sample_pairs_on(*given, resolution).permute(0, 2, 3, 1).numpy()
+    assert np.abs(by_remap - by_grid_sample).max() <= 1.6
+    assert np.abs(by_remap - by_grid_sample).mean() < 0.35
+
+
+def test_target_map_is_the_similarity_itself():
+    maps = random_maps(np.random.default_rng(0), 3, FULL)
+    found = pixel_maps(chip_grids(maps, size=96, coverage=0.625), 64)
+    axis = (np.arange(64) + 0.5) / 32 - 1
+    place = axis[None, :] + 1j * axis[:, None]
+    for (x, y), (factor, shift), flip in zip(found[:, :, 64:], *maps[1:], strict=True):
+        wanted = factor * place + shift
+        np.testing.assert_allclose(x, wanted.real * flip * 30 + 47.5, atol=1e-4)
+        np.testing.assert_allclose(y, wanted.imag * 30 + 47.5, atol=1e-4)
+
+
+def test_crop_never_leaves_the_view_and_cuts_off_no_more_than_asked():
+    _, similarity, _ = random_maps(np.random.default_rng(0), 3000, replace(NOTHING, crop=0.2))
+    size, place = np.abs(similarity[:, 0]), similarity[:, 1]
+    assert 0.8 <= size.min() < 0.81
+    assert 0.99 < size.max() <= 1
+    assert (np.abs(place.real) + size <= 1 + 1e-9).all()
+    assert (np.abs(place.imag) + size <= 1 + 1e-9).all()
 
 
 def test_same_numbers_give_the_same_views_and_others_do_not():
@@ -102,19 +157,18 @@ def test_no_chips_give_no_views():
         assert views.shape == (0, 64, 64, 4)
 
 
-def test_no_light_and_no_colour_leave_every_pixel():
-    assert (random_light(np.random.default_rng(0), 3, 64, NOTHING) == 1).all()
+def test_no_light_and_no_colour_draw_nothing():
+    gains, slopes = random_light(np.random.default_rng(0), 3, NOTHING)
+    assert (gains == 1).all()
+    assert (slopes == 0).all()
 
 
 def test_light_is_a_slope_about_a_gain_of_the_whole_view():
-    gains = np.log(random_light(np.random.default_rng(0), 3000, 16, replace(FULL, light=0.2, color=0.1)))
-    assert gains.shape == (3000, 16, 16, 3)
-    middle = gains.mean((1, 2))
-    assert middle.mean(-1).std() == pytest.approx(np.hypot(0.1, 0.05 / np.sqrt(3)), rel=0.1)
-    assert (middle - middle.mean(-1, keepdims=True)).std() == pytest.approx(0.05 * np.sqrt(2 / 3), rel=0.1)
-    for slope in (gains[:, 0, -1] - gains[:, 0, 0], gains[:, -1, 0] - gains[:, 0, 0]):
-        assert slope.std() / 2 == pytest.approx(0.2, rel=0.1)
-    np.testing.assert_allclose(np.diff(gains[0, 3, :, 1], 2), 0, atol=1e-5)
+    gains, slopes = random_light(np.random.default_rng(0), 6000, replace(FULL, light=0.2, color=0.1))
+    gains = np.log(gains)
+    assert gains.mean(-1).std() == pytest.approx(np.hypot(0.1, 0.05 / np.sqrt(3)), rel=0.1)
+    assert (gains - gains.mean(-1, keepdims=True)).std() == pytest.approx(0.05 * np.sqrt(2 / 3), rel=0.1)
+    assert slopes.std(0) == pytest.approx([0.2, 0.2], rel=0.1)
 
 
 def test_chips_are_left_as_they_were():

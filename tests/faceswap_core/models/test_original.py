@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from faceswap_core.models import MODELS, Original
+from faceswap_core.models import Build
+from faceswap_core.models.original import Original
 
 
 def weights_of(network):
@@ -14,7 +15,7 @@ def convolution(inputs, outputs, side):
 
 def test_size_is_that_of_the_seeds_apart_from_the_alpha_head():
     with torch.device("meta"):
-        network = Original(resolution=64, width=128, latent=1024)
+        network = Original(Build(resolution=64, width=128, latent=1024, side_norm=False))
     alpha_head = 2 * (64 * 5 * 5 + 1)
     assert weights_of(network) - alpha_head == pytest.approx(82.06e6, rel=1e-3)
     down = [(3, 128), (128, 256), (256, 512), (512, 1024)]
@@ -25,52 +26,40 @@ def test_size_is_that_of_the_seeds_apart_from_the_alpha_head():
     assert weights_of(network) == encoder + dense + 2 * decoder + alpha_head
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("resolution", [64, 128, 192])
-@pytest.mark.parametrize("width", [4, 6])
-class TestEveryModel:
-    def build(self, model, resolution, width):
-        torch.manual_seed(0)
-        return MODELS[model](resolution=resolution, width=width, latent=8).eval().requires_grad_(False)
+def test_pair_of_1x1_convolutions_is_that_of_the_seed():
+    with torch.device("meta"):
+        dense, pair, none = (
+            Original(Build(64, 128, 1024, bottleneck=kind, side_norm=False)) for kind in ("dense", "conv1x1", "none")
+        )
+    assert weights_of(pair) - weights_of(none) == 2 * 1024 * 128
+    assert weights_of(dense) - weights_of(none) == 1024 * 16 * 1024 + 1024 + 1024 * 1024 * 16 + 1024 * 16
 
-    def test_gives_rgba_of_the_size_of_the_view(self, model, resolution, width):
-        network = self.build(model, resolution, width)
-        for source, target in ((0, 0), (0, 1), (1, 0), (1, 1)):
-            out = network(torch.rand(2, 3, resolution, resolution), source, target)
-            assert out.shape == (2, 4, resolution, resolution)
-            assert out.min() >= 0
-            assert out.max() <= 1
 
-    def test_sides_share_the_encoder_and_have_decoders_of_their_own(self, model, resolution, width):
-        network = self.build(model, resolution, width)
-        view = torch.rand(1, 3, resolution, resolution)
-        a, b = network(view, 0, 0), network(view, 0, 1)
-        assert not torch.allclose(a, b)
-        network.decoders[1].load_state_dict(network.decoders[0].state_dict())
-        assert torch.equal(network(view, 0, 1), a)
-
-    def test_one_pass_gives_what_two_give(self, model, resolution, width):
-        network = self.build(model, resolution, width)
-        a, b = (torch.rand(2, 3, resolution, resolution) for _ in range(2))
-        *made, latents = network.reconstruct(a, b)
-        for found, wanted in zip(made, (network(a, 0, 0), network(b, 1, 1)), strict=True):
-            torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-4)
-        assert latents.shape == (4, network.encoder.squeeze.out_features)
-
-    def test_a_view_is_drawn_alike_whatever_stands_beside_it_in_the_batch(self, model, resolution, width):
-        network = self.build(model, resolution, width)
-        views = torch.rand(3, 3, resolution, resolution)
-        torch.testing.assert_close(network(views, 0, 1)[:1], network(views[:1], 0, 1), atol=1e-5, rtol=1e-4)
-
-    def test_no_view_gives_no_picture(self, model, resolution, width):
-        network = self.build(model, resolution, width)
-        assert network(torch.rand(0, 3, resolution, resolution), 0, 1).shape == (0, 4, resolution, resolution)
+@pytest.mark.parametrize("bottleneck", ["dense", "conv1x1", "none"])
+@pytest.mark.parametrize("upsample", ["pixelshuffle", "deconv", "resize"])
+@pytest.mark.parametrize("resolution", [64, 192])
+def test_every_bottleneck_and_upsampling_draws_the_whole_view(bottleneck, upsample, resolution):
+    torch.manual_seed(0)
+    network = Original(Build(resolution, 4, 16, bottleneck, upsample)).eval()
+    drawn = network.reconstruct(*torch.rand(2, 2, 3, resolution, resolution))
+    assert drawn.a[0].shape == drawn.b[0].shape == (2, 4, resolution, resolution)
+    channels = Original.code_length(network.build)
+    side = network.build.innermost
+    assert drawn.codes.shape == ((4, channels) if bottleneck == "dense" else (4, channels, side, side))
 
 
 def test_training_normalises_each_person_apart():
     torch.manual_seed(0)
-    network = Original(resolution=64, width=4, latent=8)
+    network = Original(Build(resolution=64, width=4, latent=8))
     a, b = torch.rand(4, 3, 64, 64), torch.rand(4, 3, 64, 64) * 0.3
-    alone = network.reconstruct(a, a)[0]
-    torch.testing.assert_close(network.reconstruct(a, b)[0], alone, atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close(network.reconstruct(a, 1 - b)[0], alone, atol=1e-5, rtol=1e-4)
+    alone = network.reconstruct(a, a).a[0]
+    torch.testing.assert_close(network.reconstruct(a, b).a[0], alone, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(network.reconstruct(a, 1 - b).a[0], alone, atol=1e-5, rtol=1e-4)
+
+
+def test_without_normalisation_codes_are_left_as_they_are():
+    torch.manual_seed(0)
+    network = Original(Build(resolution=64, width=4, latent=8, side_norm=False))
+    drawn = network.reconstruct(torch.rand(2, 3, 64, 64), torch.rand(2, 3, 64, 64))
+    assert torch.equal(drawn.codes, drawn.raw)
+    assert [n for n, _ in network.named_buffers()] == ["center", "spread"]

@@ -11,14 +11,21 @@ import c2pa
 import numpy as np
 import pytest
 
-from faceswap_core.config import BlendSettings, DecodeSettings, EncodeSettings, LabelSettings, ProvenanceSettings
+from faceswap_core.config import (
+    BlendSettings,
+    DecodeSettings,
+    EncodeSettings,
+    JobSettings,
+    LabelSettings,
+    ProvenanceSettings,
+)
 from faceswap_core.errors import ConsentError, MediaError
 from faceswap_core.stages.assemble import assemble_video
 from faceswap_core.stages.authenticity import check_output
 from faceswap_core.stages.decode import decode_frames, plan_video, video_ref
 from faceswap_core.stages.encode import reencode_chunk
 from faceswap_core.stages.permission import check_uses
-from faceswap_core.stages.sign import sign_video
+from faceswap_core.stages.sign import settings_of, sign_video
 from faceswap_core.storage import Workspace
 from faceswap_core.trust.c2pa import MIME_TYPES, SOURCE_TYPE, read_stream
 from faceswap_core.trust.identity import make_test_chain, utc_now
@@ -226,6 +233,17 @@ def test_times_and_streams_are_those_of_the_source(made):
     assert before.pts.tolist() == after.pts.tolist()
     sidecar = json.loads(Path(f"{made.output}.provenance.json").read_text())
     assert sidecar["payload"]["video"]["streams"] == ["audio aac"]
+
+
+def test_told_settings_hold_no_path_and_tell_equal_work_as_equal():
+    def told(**train):
+        people = {name: {"videos": [f"{name}.mp4"]} for name in "ab"}
+        plate, output = {"video": "plate.mp4", "subject": "a"}, {"video": "out.mp4"}
+        job = {"name": "j", "workspace": "ws", "subjects": people, "swap": {"to": "b"}, "train": train}
+        return settings_of(JobSettings.model_validate({**job, "plate": plate, "output": output}))
+
+    assert told(start_from="/one/place", vgg_file="/x") == told(start_from="/another", vgg_file="/y") == told()
+    assert told(ema=0.5) != told()
 
 
 def test_a_file_that_is_not_there_is_said_so(tmp_path):

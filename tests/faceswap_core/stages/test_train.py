@@ -16,10 +16,12 @@ from safetensors.torch import load_file
 from faceswap_core import layout, manifest
 from faceswap_core.config import AlignSettings, RuntimeSettings, SwapTarget, TrainSettings
 from faceswap_core.errors import EnvironmentFault, ManifestError, ResourceError, SettingsError
+from faceswap_core.models import Build
 from faceswap_core.schemas import ALIGNED, COLOR_STATS, TRAIN_LOG
 from faceswap_core.stages.images import unpack
 from faceswap_core.stages.swap import swap_frames
-from faceswap_core.stages.train import _split, folder_key
+from faceswap_core.stages.train import folder_key
+from faceswap_core.stages.training_faces import split_chips
 from faceswap_core.stages.weights import FINISHED, Swapper, check_view, finished_weights, pick_device, read_facts
 from faceswap_core.storage import Workspace, file_ref
 
@@ -136,7 +138,7 @@ class TestTrained:
         facts = read_facts(chain.workspace.path(trained["weights"]["path"]))
         assert facts.sides == ("a", "b")
         assert (facts.model, facts.step) == ("original", 8)
-        assert facts.sizes == {"resolution": 64, "width": 4, "latent": 8}
+        assert facts.build == Build(resolution=64, width=4, latent=8)
         assert (facts.coverage, facts.eye_distance) == (chain.align.coverage, chain.align.eye_distance)
         whole = {r["subject"]: r for r in manifest.stream(chain.workspace, stats, COLOR_STATS) if r["track_id"] is None}
         for name, colors in zip("ab", facts.colors, strict=True):
@@ -160,11 +162,12 @@ class TestTrained:
         assert Path(found["path"]).is_absolute()
 
     def test_last_stretch_of_each_video_is_held_out(self, chain, plate):
-        kept, held_out = _split(chain.workspace, plate.aligned, 0.25)
-        assert (len(kept), len(held_out)) == (30, 10)
+        kept, held_out, poses = split_chips(chain.workspace, plate.aligned, 0.25)
+        assert (len(kept), len(held_out), len(poses)) == (30, 10, 30)
         rows = [r for c in plate.aligned for r in manifest.stream(chain.workspace, c["aligned"], ALIGNED)]
         assert (held_out[-1][..., :3] == unpack(rows[-1]["chip"])).all()
         assert (kept[0][..., :3] == unpack(rows[0]["chip"])).all()
+        assert poses[3].tolist() == [rows[3]["yaw"], rows[3]["pitch"]]
 
 
 class TestFinishedWeights:
