@@ -318,10 +318,4 @@ def test_tasks_bear_the_names_of_the_design():
         "verify-folder",
         "evaluate-swap",
         "render-actor",
-        "import-images",
-        "make-masks",
-        "embed-reference",
-        "contact-sheet",
-        "sign-video",
-        "sign-folder",
     }
