@@ -116,10 +116,7 @@ FIGURES = [
     ("roll", pa.float32()),  # positive: clockwise
     ("exposure", pa.float32()),  # mean luma of the face, 0..1
     ("clipped", pa.float32()),  # share of the face that is black or white
-    (
-        "light_x",
-        pa.float32(),
-    ),  # slope of luma over half the face as a share of its mean; positive: lit from the right
+    ("light_x", pa.float32()),  # slope of luma over half the face, a share of its mean; positive: lit from the right
     ("light_y", pa.float32()),  # positive: lit from below
     ("occlusion", pa.float32()),  # share of the face whose colour is not its own skin's
     ("eyes_open", pa.float32()),  # height by width; null without dense points
