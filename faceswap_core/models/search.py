@@ -15,6 +15,8 @@ from faceswap_core.models.loop import Trainer
 _LOWEST, _HIGHEST = 1e-6, 1.0
 _MEMORY = 0.9
 """How much of the loss's running mean stays in a step."""
+_SETTLED = 10
+"""Steps until the running mean tells more than the luck of its first batches: 1 / (1 - _MEMORY)."""
 _BLOWN_UP = 4.0
 _WORTH = 1.05
 """Gain in faces a second for which a batch is doubled."""
@@ -52,7 +54,7 @@ def find_rate(trainer: Trainer, sampler: Sampler, steps: int = 100) -> tuple[flo
         trials.append(RateTrial(rate, mean / (1 - _MEMORY ** (number + 1))))
         if trials[-1].loss > _BLOWN_UP * min(t.loss for t in trials):
             break
-    best = min(trials, key=lambda t: t.loss)
+    best = min(trials[_SETTLED:] or trials, key=lambda t: t.loss)
     return best.rate / 10, trials
 
 
