@@ -125,6 +125,7 @@ def test_an_unattended_run_ends_with_4_and_shows_the_tracks(stopped, two_people)
 
 
 @pytest.mark.flow
+@pytest.mark.release
 def test_naming_the_tracks_goes_on_from_there(stopped, two_people, test_records):
     done = faceswap("run", two_people, *test_records, "--set", "plate.tracks=[1]")
     assert done.code == 0, done.stderr
@@ -136,6 +137,7 @@ def test_naming_the_tracks_goes_on_from_there(stopped, two_people, test_records)
 
 
 @pytest.mark.flow
+@pytest.mark.release
 def test_unknown_tracks_end_with_2_and_name_the_known_ones(stopped, two_people, test_records):
     refused = faceswap("run", two_people, *test_records, "--set", "plate.tracks=[9]")
     assert (refused.code, refused.last["error"]) == (2, "SettingsError")
@@ -143,6 +145,7 @@ def test_unknown_tracks_end_with_2_and_name_the_known_ones(stopped, two_people, 
 
 
 @pytest.mark.flow
+@pytest.mark.release
 def test_a_run_of_a_deployment_pauses_shows_the_tracks_and_goes_on_with_the_answer(stopped, two_people, test_records):
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId

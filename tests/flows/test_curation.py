@@ -14,7 +14,7 @@ from faceswap_core.synth.actor import frames
 from faceswap_core.synth.identity import identity
 from faceswap_core.synth.performance import performance
 
-pytestmark = pytest.mark.flow
+pytestmark = [pytest.mark.flow, pytest.mark.release]
 
 PICTURES = 20
 

@@ -11,7 +11,7 @@ from faceswap_core.stages.images import read_png16
 from faceswap_core.video.deep import to_rgb16
 from faceswap_core.video.reader import decode_linear
 
-pytestmark = pytest.mark.flow
+pytestmark = [pytest.mark.flow, pytest.mark.release]
 UNLABELLED = ("--set", 'provenance.label={mode="off", reason="compared with images", approved_by="a test"}')
 
 

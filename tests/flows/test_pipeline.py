@@ -82,6 +82,7 @@ def test_other_smoothing_computes_only_what_comes_after(first, tiny_job):
     assert set(changed.computed) == LATE
 
 
+@pytest.mark.release
 def test_an_average_rate_encodes_the_same_swap_in_one_go(first, tiny_job):
     done = faceswap("run", tiny_job, "--set", "encode.bitrate=900")
     assert done.code == 0, done.stderr
@@ -110,6 +111,7 @@ def test_more_iterations_go_on_from_the_checkpoint(first, tiny_job, workspace):
     assert "trained 10 steps, 30 in all" in log
 
 
+@pytest.mark.release
 def test_a_finished_model_swaps_a_second_plate_without_training(first, tiny_job, clips, records, workspace, tmp_path):
     job = tmp_path / "second.toml"
     job.write_text(
@@ -152,6 +154,7 @@ def test_text_named_mp4_ends_with_4_and_no_traceback(server, tiny_job, test_reco
     assert "Traceback" not in refused.stderr
 
 
+@pytest.mark.release
 def test_a_plate_without_a_face_ends_with_4(server, tiny_job, test_records, tmp_path):
     from fractions import Fraction
 
@@ -194,6 +197,7 @@ def test_the_key_is_left_nowhere(first, workspace):
     assert not [path for path in files if secret in path.read_bytes()]
 
 
+@pytest.mark.release
 def test_a_purge_leaves_nothing_in_the_workspace_nor_in_prefects_store(first, workspace, records, tmp_path):
     from faceswap_core.stages.lineage import Lineage
     from faceswap_core.storage import Workspace
