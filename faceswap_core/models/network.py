@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -56,7 +57,7 @@ class Redrawn:
     """The same before they were normalised."""
 
 
-class FaceNetwork(nn.Module):
+class FaceNetwork(nn.Module, ABC):
     """Base of the networks.
 
     A subclass gives ``squeezed`` and ``drawn``, and ``norm`` where it normalises its codes.
@@ -78,13 +79,13 @@ class FaceNetwork(nn.Module):
         """Channels of a code, which dropout and normalisation go by."""
         return build.latent
 
+    @abstractmethod
     def squeezed(self, x: Tensor) -> Tensor:
         """Codes of centred views (N, 3, R, R), before they are normalised."""
-        raise NotImplementedError
 
+    @abstractmethod
     def drawn(self, codes: Tensor, sides: Sequence[int]) -> list[Views]:
         """Draw each equal part of the codes as the person that ``sides`` names for it."""
-        raise NotImplementedError
 
     def set_colors(self, mean: Sequence[float], std: Sequence[float]) -> None:
         """Centre inputs on the colours of the common space: three means and deviations, 0..1."""

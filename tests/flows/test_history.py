@@ -91,7 +91,7 @@ def test_runs_are_listed_shown_and_resumed(first, tiny_job):
     assert first.last["run"] in [line["run"] for line in listed.lines]
     shown = faceswap("runs", "show", first.last["run"], "--workspace", workspace).last
     assert (shown["state"], shown["frames"]["swapped"]) == ("completed", 40)
+    assert faceswap("run", tiny_job).code == 0  # the output may be another test's
     done = faceswap("runs", "resume", first.last["run"], "--workspace", workspace)
-    assert done.code == 0
-    assert set(done.computed) <= {"assemble-video", "sign-video", "verify-video"}  # another test wrote over the output
+    assert (done.code, done.last["computed"]) == (0, 0)
     assert done.last["output"] == first.last["output"]
