@@ -33,7 +33,8 @@ from faceswap_core.video.deep import to_rgb16, to_rgb_float
 from faceswap_core.video.exr import read_exr
 from faceswap_core.video.reader import decode_linear
 
-BLEND = BlendSettings()
+BLEND = BlendSettings(feather=0.07)
+"""A narrow edge, so that few pixels lie where two patches overlap and are rounded twice."""
 LOSSLESS = EncodeSettings(codec="ffv1")
 SIZE = (160, 120)
 PLATES = {"yuv444p": 1, "yuv444p10le": 9, "yuv420p": 6, "yuv422p10le": 1, "gbrp10le": 0}
@@ -164,7 +165,7 @@ def test_patches_laid_over_the_plate_give_our_video(made, pix_fmt):
     changed = 0
     for theirs, frame, plate in zip(composite(job.patch_folder, plates), ours, plates, strict=True):
         assert np.abs(theirs - frame).max() < 2 * rounding * code, "where two patches overlap, both are rounded"
-        assert np.quantile(np.abs(theirs - frame), 0.998) < rounding * code
+        assert np.quantile(np.abs(theirs - frame), 0.999) < rounding * code
         changed += (np.abs(frame - plate / 65535) > 20 * code).mean() > 0.03
     assert changed == 6, "frames with a face in them are far from the plate"
 
