@@ -26,6 +26,7 @@ RUNS = "runs"
 FACESETS = "facesets"
 SELECTIONS = "selections"
 RESULTS = ".prefect-results"
+PROOFS = "proofs"
 LINEAGE = "lineage.jsonl"
 ASSEMBLED = "assemble-video"
 

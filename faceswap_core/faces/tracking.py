@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from faceswap_core.types import F64, I64, Bool
 
@@ -148,6 +147,8 @@ def _assign(scores: F64) -> list[tuple[int, int]]:
     """
     if not scores.size:
         return []
+    from scipy.optimize import linear_sum_assignment  # takes a second to import, which every command would wait for
+
     rows, columns = linear_sum_assignment(scores**2, maximize=True)
     return [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if scores[r, c] > 0]
 

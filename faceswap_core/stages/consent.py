@@ -99,7 +99,7 @@ def job_grants(job: JobSettings, *, now: datetime, allow_test: bool) -> dict[str
         for video in footage_of(job, name):
             check_uses(video_ref(video), training=video in learned)
             if rendered is not None:
-                prove_rendered(video_ref(video), rendered, str(path))
+                prove_rendered(Workspace(job.workspace), video_ref(video), rendered, str(path))
     ids = [grant["record"] for grant in grants.values()]
     if len(set(ids)) != len(ids):
         raise ConsentError(f"both subjects name the record {ids[0]}: each person needs a record of their own")

@@ -1,18 +1,22 @@
 """clip + the seeds it is said to be rendered from -> proof that it shows an actor of ours, or a refusal.
 
-A frame chosen by the clip's digest is rendered again and compared: footage of a person cannot pass, whatever a record
-claims.
+A frame that nobody can foresee is rendered again and compared: footage of a person cannot pass, whatever a record
+claims. A clip that passed is remembered in the workspace by its digest and settings, as proving takes seconds.
 """
 
 from __future__ import annotations
 
-from functools import cache
+import hashlib
+import json
+import secrets
 
 import numpy as np
 from pydantic import ValidationError
 
+from faceswap_core import layout
 from faceswap_core.errors import ConsentError
 from faceswap_core.stages.actor import ActorClip, ActorSettings
+from faceswap_core.storage import Workspace, atomic_path
 from faceswap_core.synth.actor import frames as render_frames
 from faceswap_core.synth.identity import identity, swap_inner_face
 from faceswap_core.synth.performance import performance
@@ -25,6 +29,8 @@ _LARGEST_ERROR = 4.0
 """Mean absolute difference, of 255, of the two small pictures; encoding leaves less than 1, another seed over 10."""
 _LONGEST = 100_000
 """Frames of a rendered clip, at most."""
+_VERSION = 1
+"""Raised when a proof asks for more than before."""
 
 
 def actor_record(subject: str, clips: list[tuple[ActorSettings, ActorClip]]) -> Signed:
@@ -36,10 +42,11 @@ def actor_record(subject: str, clips: list[tuple[ActorSettings, ActorClip]]) -> 
     return synthetic_record(subject, seeds.pop(), rendered)
 
 
-def prove_rendered(video: FileRef, rendered: dict[str, Json], source: str) -> None:
+def prove_rendered(workspace: Workspace, video: FileRef, rendered: dict[str, Json], source: str) -> None:
     """Refuse a video that is not one of a record's rendered clips.
 
     Args:
+        workspace: where what was proven is remembered.
         video: the video; its digest is that of its bytes.
         rendered: settings of the clips by their digest.
         source: the record, for messages.
@@ -60,23 +67,24 @@ def prove_rendered(video: FileRef, rendered: dict[str, Json], source: str) -> No
         raise ConsentError(f"{source}: its rendered clips have no valid settings; render the actor anew") from error
     if not (0 < settings.frames <= _LONGEST and settings.width * settings.height <= 3840 * 2160):
         raise ConsentError(f"{source}: no actor is rendered in such size or length; render the actor anew")
-    difference = _difference(video["path"], video["sha256"], settings)
+    proof = {"version": _VERSION, "video": video["sha256"], "settings": settings.model_dump(mode="json")}
+    text = json.dumps(proof, sort_keys=True)
+    remembered = workspace.root / layout.PROOFS / f"{hashlib.sha256(text.encode()).hexdigest()}.json"
+    if remembered.is_file():
+        return
+    difference = _difference(video["path"], settings)
     if difference > _LARGEST_ERROR:
         raise ConsentError(
             f"{source}: {video['path']} is not what its seeds render (difference {difference:.1f} of 255, at most "
             f"{_LARGEST_ERROR}): only rendered actors need no consent; give the person's own record"
         )
+    with atomic_path(remembered) as temporary:
+        temporary.write_text(text)
 
 
-def _difference(path: str, sha256: str, settings: ActorSettings) -> float:
+def _difference(path: str, settings: ActorSettings) -> float:
     """How much a frame of the clip differs from what the settings render; the largest value for other lengths."""
-    return _measured(path, sha256, settings.model_dump_json())
-
-
-@cache
-def _measured(path: str, sha256: str, settings_json: str) -> float:
-    settings = ActorSettings.model_validate_json(settings_json)
-    number = int(sha256[:8], 16) % settings.frames
+    number = secrets.randbelow(settings.frames)
     seen = glimpse(path, number)
     if (seen.frames, seen.size_wh) != (settings.frames, (settings.width, settings.height)):
         return 255.0

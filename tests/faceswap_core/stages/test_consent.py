@@ -378,6 +378,14 @@ class TestRenderedActors:
         with pytest.raises(ConsentError, match="not what its seeds render"):
             cast.grants()
 
+    def test_what_was_proven_of_one_record_proves_no_other(self, cast, clips):
+        cast.grants()
+        assert len(list(cast.folder.rglob("proofs/*.json"))) == 3
+        settings, clip = clips["b"]
+        cast.put("b", actor_record("b", [(settings.model_copy(update={"identity": 4}), clip)]))
+        with pytest.raises(ConsentError, match="not what its seeds render"):
+            cast.grants()
+
     def test_a_record_without_its_clips_is_refused(self, cast, clips):
         cast.put("b", rewritten(actor_record("b", [clips["b"]]), rendered=None))
         with pytest.raises(ConsentError, match="do not go together"):
