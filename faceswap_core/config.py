@@ -22,6 +22,7 @@ from faceswap_core.config_encode import EncodeSettings as EncodeSettings
 from faceswap_core.config_output import OutputSettings as OutputSettings
 from faceswap_core.config_provenance import LabelSettings as LabelSettings
 from faceswap_core.config_provenance import ProvenanceSettings as ProvenanceSettings
+from faceswap_core.config_quality import QualitySettings as QualitySettings
 from faceswap_core.config_track import Pick, TrackId
 from faceswap_core.config_track import TrackSettings as TrackSettings
 from faceswap_core.config_training import TrainSettings as TrainSettings
@@ -184,6 +185,8 @@ class JobSettings(Branch):
     """How the output is encoded."""
     provenance: ProvenanceSettings = ProvenanceSettings()
     """What the consents must cover, who signs the output, and how it is labelled."""
+    quality: QualitySettings = QualitySettings()
+    """How much of the result is measured."""
     runtime: RuntimeSettings = RuntimeSettings()
     """Speed only."""
 

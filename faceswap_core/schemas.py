@@ -13,6 +13,7 @@ from faceswap_core.schema_fields import schema as _schema
 from faceswap_core.schema_fields import schema_name as schema_name
 from faceswap_core.schemas_delivery import DELIVERY as DELIVERY
 from faceswap_core.schemas_delivery import EXPORTED as EXPORTED
+from faceswap_core.schemas_quality import QUALITY as QUALITY
 
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 _XYXY = pa.list_(pa.float32(), 4)

@@ -46,19 +46,23 @@ class Converted:
     """REPORT of the verification."""
     statement: Json
     """What its provenance says."""
+    smoothed: list[ManifestRef]
+    """SMOOTHED of each chunk."""
 
 
 def convert(job: JobSettings, gate: ConsentGate, plate: Faceset, weights: FileRef) -> Converted:
     """Swap, smooth, encode or export, put together and verify; consents are checked before the first and the last."""
     check_model(Workspace(job.workspace), weights, gate.check("the swap"))
-    chunks = _finished_chunks(job, plate, weights)
+    smoothed, chunks = _finished_chunks(job, plate, weights)
     grants = gate.check("the export")
     statement = statement_of(job, plate.video, weights, grants, allow_test=gate.allow_test)
     finish = _video if job.output.kind == "video" else _folder
-    return finish(job, plate, chunks, statement)
+    return finish(job, plate, chunks, statement, smoothed)
 
 
-def _video(job: JobSettings, plate: Faceset, chunks: list[ManifestRef], statement: Json) -> Converted:
+def _video(
+    job: JobSettings, plate: Faceset, chunks: list[ManifestRef], statement: Json, smoothed: list[ManifestRef]
+) -> Converted:
     workspace = str(job.workspace)
     draft = layout.assembled(job.output.path.name)
     assembling = assemble_video.submit(
@@ -69,10 +73,12 @@ def _video(job: JobSettings, plate: Faceset, chunks: list[ManifestRef], statemen
     signing = sign_video.submit(assembled["video"], plate.video, statement, job.provenance, str(output), workspace)
     (signed,) = gather([signing])
     checking = verify_video.submit(workspace, plate.video, plate.frames, signed["video"], assembled["not_carried"])
-    return Converted(chunks, output, assembled["encoding"], gather([checking])[0], statement)
+    return Converted(chunks, output, assembled["encoding"], gather([checking])[0], statement, smoothed)
 
 
-def _folder(job: JobSettings, plate: Faceset, chunks: list[ManifestRef], statement: Json) -> Converted:
+def _folder(
+    job: JobSettings, plate: Faceset, chunks: list[ManifestRef], statement: Json, smoothed: list[ManifestRef]
+) -> Converted:
     workspace, output = str(job.workspace), job.output
     assert output.kind != "video"
     delivering = deliver_folder.submit(
@@ -81,11 +87,11 @@ def _folder(job: JobSettings, plate: Faceset, chunks: list[ManifestRef], stateme
     (delivered,) = gather([delivering])
     gather([sign_folder.submit(workspace, delivered, statement, job.provenance)])
     checking = verify_folder.submit(workspace, plate.video, plate.frames, delivered)
-    return Converted(chunks, Path(delivered["folder"]), None, gather([checking])[0], statement)
+    return Converted(chunks, Path(delivered["folder"]), None, gather([checking])[0], statement, smoothed)
 
 
-def _finished_chunks(job: JobSettings, plate: Faceset, weights: FileRef) -> list[ManifestRef]:
-    """What the last stage makes of each chunk; one for all where an average rate is asked for."""
+def _finished_chunks(job: JobSettings, plate: Faceset, weights: FileRef) -> tuple[list[ManifestRef], list[ManifestRef]]:
+    """SMOOTHED of each chunk, and what the last stage makes of it; one for all where an average rate is asked for."""
     at_once = job.output.kind == "video" and job.encode.bitrate is not None
     last = "encode-stream" if at_once else LAST_STAGE[job.output.kind]
     _announce(plate, last)
@@ -102,8 +108,8 @@ def _finished_chunks(job: JobSettings, plate: Faceset, weights: FileRef) -> list
                 finishing.append(_finish(job, plate, number, smoothing[number]))
     smoothed = gather(smoothing, lambda i, _: progress.finished(layout.SMOOTHED, str(i), plate.frames[i]["rows"]))
     if at_once:
-        return gather([_encode_all(job, plate, smoothed)])
-    return gather(finishing, lambda i, _: progress.finished(last, str(i), plate.frames[i]["rows"]))
+        return smoothed, gather([_encode_all(job, plate, smoothed)])
+    return smoothed, gather(finishing, lambda i, _: progress.finished(last, str(i), plate.frames[i]["rows"]))
 
 
 def _announce(plate: Faceset, last: str) -> None:

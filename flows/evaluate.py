@@ -1,15 +1,21 @@
-"""plate + truth -> figures: only a rendered actor's plate has a truth."""
+"""swap (+ truth) -> figures: only a rendered actor's plate has a truth; how a swap looks in motion, any plate tells."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from faceswap_core import layout
 from faceswap_core.config import JobSettings
 from faceswap_core.stages.align import AlignedChunk
+from faceswap_core.stages.measure import Footage, Sample
+from faceswap_core.stages.unsteadied import measured_of_each, steady_sample
+from faceswap_core.storage import Workspace
 from faceswap_core.types import FileRef, ManifestRef
-from flows.faceset import chunks_of
-from tasks.evaluate import evaluate_swap
+from flows.faceset import Faceset, chunks_of
+from flows.gather import gather
+from tasks import progress
+from tasks.evaluate import evaluate_swap, measure_quality, swap_unsteadied
 
 
 def evaluate(job: JobSettings, aligned: Mapping[Path, list[AlignedChunk]], weights: FileRef) -> ManifestRef | None:
@@ -27,3 +33,55 @@ def evaluate(job: JobSettings, aligned: Mapping[Path, list[AlignedChunk]], weigh
         job.align,
         job.runtime,
     )
+
+
+def measure(
+    job: JobSettings, plate: Faceset, truth: Faceset | None, smoothed: Sequence[ManifestRef], weights: FileRef
+) -> list[ManifestRef]:
+    """Measure the composites of every chunk with a face, and a sample of frames beside what they are compared with."""
+    limit = measured_of_each(job.quality, len(plate.frames))
+    count = job.quality.unsmoothed_frames
+    windows = steady_sample(Workspace(job.workspace), plate.tracks, limit, count) if count else {}
+    chunks = [i for i, ref in enumerate(smoothed) if ref["rows"] and limit]
+    for i in chunks:
+        progress.expect(layout.QUALITY, min(smoothed[i]["rows"], limit))
+    footage = Footage(video=truth.video, frames=truth.frames) if truth else None
+    measuring = {}
+    for i in sorted(chunks, key=lambda i: i in windows):  # the pool works while the sample is swapped
+        sample = _sample(job, plate, i, windows[i], weights) if i in windows else None
+        measuring[i] = measure_quality.submit(
+            str(job.workspace),
+            plate.video,
+            i,
+            plate.frames[i],
+            plate.detections[i],
+            smoothed[i],
+            limit,
+            sample,
+            footage,
+            job.blend,
+            job.detect,
+            job.runtime,
+            return_state=False,
+        )
+    futures = [measuring[i] for i in chunks]
+    sizes = [min(smoothed[i]["rows"], limit) for i in chunks]
+    return gather(futures, lambda n, _: progress.finished(layout.QUALITY, str(chunks[n]), sizes[n]))
+
+
+def _sample(job: JobSettings, plate: Faceset, chunk_index: int, window: tuple[int, int], weights: FileRef) -> Sample:
+    swapped = swap_unsteadied(
+        str(job.workspace),
+        plate.video,
+        chunk_index,
+        plate.frames[chunk_index],
+        plate.tracks[chunk_index],
+        window,
+        weights,
+        (job.plate.subject, job.swap.to),
+        job.align,
+        job.masks,
+        job.swap,
+        job.runtime,
+    )
+    return Sample(first=window[0], last=window[1], unsmoothed=swapped["smoothed"])

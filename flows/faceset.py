@@ -48,6 +48,8 @@ class Faceset:
     """The source."""
     frames: list[ManifestRef]
     """FRAMES of each chunk."""
+    detections: list[ManifestRef]
+    """DETECTIONS of each chunk."""
     tracks: list[ManifestRef]
     """TRACKS of each chunk."""
     aligned: list[AlignedChunk]
@@ -201,7 +203,8 @@ def _collected(work: _Work) -> Faceset:
     def told(i: int, _: ManifestRef) -> None:
         progress.finished(layout.ALIGNED, part_name(work.video, i), work.frames[i]["rows"])
 
-    return Faceset(work.video, work.frames, work.tracks, _chunks(gather(work.aligning, told), gather(work.masking)))
+    chunks = _chunks(gather(work.aligning, told), gather(work.masking))
+    return Faceset(work.video, work.frames, list(work.found), work.tracks, chunks)
 
 
 def _chunks(aligned: Sequence[ManifestRef], masks: Sequence[ManifestRef]) -> list[AlignedChunk]:

@@ -18,7 +18,7 @@ from faceswap_core.storage import Workspace
 from faceswap_core.trust.consent import Grant
 from faceswap_core.types import Json
 from flows.convert import convert
-from flows.evaluate import evaluate
+from flows.evaluate import evaluate, measure
 from flows.faceset import Faceset, build_facesets, import_folders, record_sources
 from flows.outcome import judge, last_words
 from flows.preflight import check_job
@@ -77,7 +77,8 @@ def _make(job: JobSettings, gate: ConsentGate, run: Run, tally: Tally) -> Made:
         weights = trained["weights"]
     converted = convert(job, gate, plate, weights)
     truth = evaluate(job, aligned, weights)
-    return Made(plate, weights, trained, converted, truth, tally.report())
+    quality = measure(job, plate, facesets[job.plate.truth] if job.plate.truth else None, converted.smoothed, weights)
+    return Made(plate, weights, trained, converted, truth, quality, tally.report())
 
 
 def granted(job: JobSettings, gate: ConsentGate) -> dict[str, Grant]:

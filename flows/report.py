@@ -14,6 +14,7 @@ import jinja2
 from faceswap_core.config import JobSettings, RuntimeSettings
 from faceswap_core.stages import report as figures
 from faceswap_core.stages.evaluate import truth_report
+from faceswap_core.stages.quality_report import load_quality, quality_report
 from faceswap_core.stages.train import Trained
 from faceswap_core.stages.verify import video_report
 from faceswap_core.storage import Workspace, atomic_path
@@ -21,21 +22,6 @@ from faceswap_core.types import FileRef, Json, ManifestRef
 from flows.convert import Converted
 from flows.faceset import Faceset
 from flows.record import Run, versions
-
-NOT_MEASURED = "not measured in this version"
-_QUALITY = (
-    "landmark_nme",
-    "residual_jitter",
-    "residual_jitter_unsmoothed",
-    "flicker",
-    "flicker_unsmoothed",
-    "warping_error_ratio",
-    "sharpness_ratio",
-    "sharpness_to_truth",
-    "seam_ratio",
-    "background_leak",
-    "identity_transfer",
-)
 
 
 @dataclass(frozen=True)
@@ -52,6 +38,8 @@ class Made:
     """The output."""
     truth: ManifestRef | None
     """EVALUATION, None without ground truth."""
+    quality: list[ManifestRef]
+    """QUALITY of every chunk with a face; none where nothing was to be measured."""
     stages: Json
     """Counts and times by stage."""
 
@@ -63,7 +51,7 @@ def build_report(job: JobSettings, made: Made) -> Json:
         "frames": figures.frame_counts(workspace, made.plate.tracks, made.converted.chunks),
         "stages": made.stages,
         "truth": truth_report(workspace, made.truth) if made.truth else None,
-        "quality": {**dict.fromkeys(_QUALITY), "reason": NOT_MEASURED},
+        "quality": quality_report(load_quality(workspace, made.quality), off=not job.quality.frames),
         "faces": figures.faces_report(workspace, made.plate.tracks, job.detect),
         "training": _training(workspace, made),
         "video": video_report(workspace, made.converted.checks),

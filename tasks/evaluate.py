@@ -1,15 +1,25 @@
-"""plate + truth + weights -> how near the swap comes to the truth, as a task."""
+"""plate + truth + weights -> how near the swap comes to the truth, and how good it looks in motion, as tasks."""
 
 from __future__ import annotations
 
 from faceswap_core import layout
-from faceswap_core.config import AlignSettings, RuntimeSettings
-from faceswap_core.stages import evaluate
+from faceswap_core.config import (
+    AlignSettings,
+    BlendSettings,
+    DetectSettings,
+    MaskSettings,
+    RuntimeSettings,
+    SwapTarget,
+)
+from faceswap_core.stages import evaluate, measure, unsteadied
 from faceswap_core.stages.align import AlignedChunk
+from faceswap_core.stages.measure import Footage, Sample
+from faceswap_core.stages.unsteadied import Unsteadied
 from faceswap_core.stages.weights import pick_device
 from faceswap_core.storage import Workspace
 from faceswap_core.types import FileRef, ManifestRef
-from tasks.options import device_digests, gpu_slot, stage_task
+from tasks import progress
+from tasks.options import detector_digests, device_digests, gpu_slot, stage_task
 
 
 @stage_task(layout.EVALUATION, 2, digests=device_digests, pooled=False)
@@ -26,3 +36,69 @@ def evaluate_swap(
     """Judge every frame that shows a face in both plate and truth."""
     with gpu_slot(pick_device(runtime).type):
         return evaluate.evaluate_swap(Workspace(workspace), plate, truth, training, weights, direction, align, runtime)
+
+
+@stage_task(layout.UNSTEADIED, run_name="swap-unsmoothed-{chunk_index:04d}", digests=device_digests, pooled=False)
+def swap_unsteadied(
+    workspace: str,
+    plate: FileRef,
+    chunk_index: int,
+    frames: ManifestRef,
+    tracks: ManifestRef,
+    window: tuple[int, int],
+    weights: FileRef,
+    direction: tuple[str, str],
+    align: AlignSettings,
+    masks: MaskSettings,
+    settings: SwapTarget,
+    runtime: RuntimeSettings,
+) -> Unsteadied:
+    """Swap some frames of one chunk once more, with nothing steadied."""
+    with gpu_slot(pick_device(runtime).type):
+        return unsteadied.swap_unsteadied(
+            Workspace(workspace),
+            plate,
+            chunk_index,
+            frames,
+            tracks,
+            window,
+            weights,
+            direction,
+            align,
+            masks,
+            settings,
+            runtime,
+        )
+
+
+@stage_task(layout.QUALITY, run_name="measure-quality-{chunk_index:04d}", digests=detector_digests)
+def measure_quality(
+    workspace: str,
+    plate: FileRef,
+    chunk_index: int,
+    frames: ManifestRef,
+    detections: ManifestRef,
+    smoothed: ManifestRef,
+    limit: int,
+    sample: Sample | None,
+    truth: Footage | None,
+    blend: BlendSettings,
+    settings: DetectSettings,
+    runtime: RuntimeSettings,
+) -> ManifestRef:
+    """Measure the first swapped frames of one chunk."""
+    tell = progress.of(layout.QUALITY, str(chunk_index))
+    return measure.measure_quality(
+        Workspace(workspace),
+        plate,
+        frames,
+        detections,
+        smoothed,
+        limit,
+        sample,
+        truth,
+        blend,
+        settings,
+        runtime.device,
+        tell,
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from faceswap_core.types import F32, U8
+from faceswap_core.types import F32, F64, U8, U16
 
 
 def masked_l1(one: F32, other: F32, mask: F32) -> float:
@@ -38,6 +38,21 @@ def transfer_and_residual(made: F32, plate: F32, truth: F32, mask: F32) -> tuple
     transfer = float((moved * wanted).sum()) / square
     residual = float(np.sqrt(((moved - transfer * wanted) ** 2).sum() / square))
     return transfer, residual
+
+
+def in_colours_of(image: F32, like: F32, mask: F32) -> F32:
+    """An image (H, W, 3) shifted to the mean colour that another has under a mask (H, W) 0..1; not clipped."""
+    weight = mask[..., None] / max(float(mask.sum()), 1e-9)
+    shift = ((like - image) * weight).sum((0, 1))
+    return np.asarray(image + shift, np.float32)
+
+
+def landmark_nme(points: F64, reference: F64, face_size: float) -> float:
+    """Normalised mean error: mean distance of points (N, 2) to their like (N, 2), px, as a share of ``face_size``.
+
+    Source: the measure of face alignment since Dantone et al. 2012; ``face_size`` is the distance of the eyes here.
+    """
+    return float(np.linalg.norm(points - reference, axis=-1).mean() / max(face_size, 1e-9))
 
 
 def sharpness(rgb: U8, mask: F32) -> float:
@@ -88,16 +103,16 @@ def _slopes(image: F32) -> tuple[F32, F32]:
     return np.asarray(dx, np.float32), np.asarray(dy, np.float32)
 
 
-def background_leak(made: U8, plate: U8, mask: F32, margin: int = 3) -> int:
+def background_leak(made: U8 | U16, plate: U8 | U16, mask: F32 | U8, margin: int = 3) -> int:
     """Largest difference of a sample to the plate outside the mask, which is widened by ``margin`` px first.
 
     Args:
-        made: (H, W, 3).
-        plate: (H, W, 3).
-        mask: (H, W) 0..1; anything above 0 is inside.
+        made: (H, W) or (H, W, 3).
+        plate: the same shape.
+        mask: (H, W); anything above 0 is inside.
         margin: px; chroma is stored for blocks of pixels.
     """
     around = np.ones((2 * margin + 1, 2 * margin + 1), np.uint8)
     outside = cv2.dilate((mask > 0).astype(np.uint8), around) == 0
-    difference = np.abs(made.astype(np.int16) - plate)[outside]
-    return int(difference.max()) if difference.size else 0
+    differs = (made != plate) & (outside if made.ndim == 2 else outside[..., None])
+    return int(np.abs(made[differs].astype(np.int64) - plate[differs]).max()) if differs.any() else 0

@@ -30,6 +30,16 @@ def png(image: U8 | U16) -> bytes:
     return bytes(data)
 
 
+def jpeg(image: U8, widest: int) -> bytes:
+    """(H, W, 3) RGB -> bytes of a JPEG file, reduced to ``widest`` columns at most; for looking at."""
+    scale = min(1.0, widest / image.shape[1])
+    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else image
+    done, data = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 88])
+    if not done:
+        raise ManifestError(f"an image of shape {image.shape} cannot be written as JPEG")
+    return bytes(data)
+
+
 def unpack(value: dict[str, Any]) -> U8:
     """Value of an image column -> uint8 array in RGB order, with the channels it was packed with.
 

@@ -10,7 +10,6 @@ from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 
-import cv2
 import matplotlib
 import numpy as np
 import torch
@@ -23,6 +22,7 @@ from faceswap_core.faces.steadying import jitter
 from faceswap_core.manifest import Row
 from faceswap_core.schemas import FRAMES, TRACKS, TRAIN_LOG
 from faceswap_core.stages.decode import check_source, decoded_index, missing_frames, read_frames
+from faceswap_core.stages.images import jpeg
 from faceswap_core.stages.states import finished_picture, frame_states
 from faceswap_core.stages.weights import pick_device, read_facts
 from faceswap_core.storage import Workspace
@@ -256,10 +256,7 @@ def _spread(items: list[tuple[int, int, int]], count: int) -> list[tuple[int, in
 
 
 def _jpeg(image: U8) -> str:
-    scale = min(1.0, _WIDEST / image.shape[1])
-    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else image
-    _, data = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 88])
-    return _data_uri("image/jpeg", data.tobytes())
+    return _data_uri("image/jpeg", jpeg(image, _WIDEST))
 
 
 def _data_uri(kind: str, data: bytes) -> str:

@@ -1,0 +1,17 @@
+"""The settings of what is measured of a swap."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from faceswap_core.config_branch import Branch
+
+
+class QualitySettings(Branch):
+    """How much of a swap is measured for its report."""
+
+    frames: int = Field(default=1200, ge=0)
+    """Swapped frames that are measured, spread over the chunks: of each the first, 24 at least; 0 measures none."""
+    unsmoothed_frames: int = Field(default=120, ge=0, le=10000)
+    """Consecutive frames, of one shot, that are swapped once more without any steadying in time, to be compared with;
+    0 leaves that out."""

@@ -1,0 +1,233 @@
+"""smoothed patches + plate (+ truth) -> what is measured of the frames of one chunk, before encoding and label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TypedDict
+
+from av.video.frame import VideoFrame
+
+from faceswap_core import layout, manifest
+from faceswap_core.config import BlendSettings, DetectSettings
+from faceswap_core.errors import SettingsError
+from faceswap_core.faces.detectors import DETECTORS, Detector
+from faceswap_core.manifest import Row
+from faceswap_core.schemas import FRAMES, QUALITY
+from faceswap_core.stages.composites import Edit, Place, composite, ideal, laid, place_of, weight_in
+from faceswap_core.stages.decode import published_chunk, read_frames
+from faceswap_core.stages.detect import AFRESH
+from faceswap_core.stages.images import jpeg
+from faceswap_core.stages.landmarks import found_again, landmark_figures, plate_faces
+from faceswap_core.stages.paste import patches_by_frame, ready_patch
+from faceswap_core.stages.quality_series import worst_faces
+from faceswap_core.stages.scene import Scene
+from faceswap_core.storage import Workspace
+from faceswap_core.threads import cap_threads
+from faceswap_core.types import F32, U8, FileRef, ManifestRef, Progress, no_progress
+from faceswap_core.video.colour import to_rgb
+from faceswap_core.video.reader import DecodedFrame
+
+_WIDEST = 320
+"""Columns of a picture of a face, at most."""
+
+
+class Footage(TypedDict):
+    """A video that was decoded."""
+
+    video: FileRef
+    """The source."""
+    frames: list[ManifestRef]
+    """FRAMES of every chunk, in order."""
+
+
+class Sample(TypedDict):
+    """Frames of one chunk that are measured in every variant."""
+
+    first: int
+    """frame_index."""
+    last: int
+    """frame_index."""
+    unsmoothed: ManifestRef
+    """SMOOTHED of these frames, swapped without any steadying in time."""
+
+
+@dataclass
+class _Variant:
+    """One way to finish the frames, and what the frame before looked like."""
+
+    name: str
+    detector: Detector | None
+    before: U8 | None = None
+    """(H, W, 3), where the frame before was measured, too."""
+    rows: list[Row] = field(default_factory=list)
+
+
+def measure_quality(
+    workspace: Workspace,
+    plate: FileRef,
+    frames: ManifestRef,
+    detections: ManifestRef,
+    smoothed: ManifestRef,
+    limit: int,
+    sample: Sample | None,
+    truth: Footage | None,
+    blend: BlendSettings,
+    detect: DetectSettings,
+    device: str = "auto",
+    progress: Progress = no_progress,
+) -> ManifestRef:
+    """Measure the first swapped frames of one chunk, and those of a sample in each variant.
+
+    The variants are ``swap``; ``unsmoothed``, the same weights with the steadying of track and patches off;
+    ``no_swap``, the plate itself; and, with truth, ``ideal``: the truth laid in by the swap's own weights. All are
+    judged in RGB, before encoding and without the visible label, in the rectangles of the swap's patches, and
+    searched for faces by the plate's own detector.
+
+    Args:
+        workspace: where manifests are.
+        plate: the source.
+        frames: FRAMES of the chunk.
+        detections: DETECTIONS of the chunk.
+        smoothed: SMOOTHED of the chunk.
+        limit: frames that are measured, at most.
+        sample: which of them are measured in every variant, if any.
+        truth: the swap's truth, frame for frame.
+        blend: how patches are laid over frames.
+        detect: the detector; ``truth`` finds nothing in pictures, and gives no landmarks.
+        device: where the detector runs, as ``runtime.device`` has it.
+        progress: told frame by frame.
+
+    Raises:
+        SettingsError: the truth's frames are of another size.
+    """
+    cap_threads(1)
+    chunk, _ = published_chunk(workspace, frames)
+    judge = _Judge(workspace, frames, detections, smoothed, limit, sample, blend, detect, device)
+    pictures = _pictures(workspace, truth, judge.wanted) if truth else iter(())
+    aim = next(pictures, None)
+    for frame in read_frames(workspace, plate, frames) if judge.wanted else ():
+        while aim is not None and aim[0] < frame.frame_index:
+            aim = next(pictures, None)
+        judge.take(frame, aim[1] if aim is not None and aim[0] == frame.frame_index else None)
+        if frame.frame_index in judge.wanted:
+            progress(judge.wanted.index(frame.frame_index) + 1, len(judge.wanted), "frames")
+        if frame.frame_index >= judge.wanted[-1]:
+            break
+    return manifest.publish(
+        workspace, layout.QUALITY, layout.chunk_name("quality", chunk.chunk_index), QUALITY, judge.rows()
+    )
+
+
+def _pictures(workspace: Workspace, footage: Footage, wanted: Sequence[int]) -> Iterator[tuple[int, U8]]:
+    """frame_index and picture (H, W, 3) of the truth's frames among those wanted, in order."""
+    numbers = set(wanted)
+    for ref in footage["frames"]:
+        own = manifest.load(workspace, ref, FRAMES, ["frame_index"]).column("frame_index").to_pylist()
+        last = max((n for n in own if n in numbers), default=None)
+        for frame in read_frames(workspace, footage["video"], ref) if last is not None else ():
+            if frame.frame_index in numbers:
+                yield frame.frame_index, to_rgb(frame.frame)
+            if frame.frame_index == last:
+                break
+
+
+class _Judge:
+    """Measures frame after frame of one chunk."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        frames: ManifestRef,
+        detections: ManifestRef,
+        smoothed: ManifestRef,
+        limit: int,
+        sample: Sample | None,
+        blend: BlendSettings,
+        detect: DetectSettings,
+        device: str,
+    ) -> None:
+        self.blend, self.sample = blend, sample
+        self.patches = patches_by_frame(workspace, smoothed)
+        self.unsmoothed = patches_by_frame(workspace, sample["unsmoothed"]) if sample else {}
+        self.wanted = sorted(self.patches)[:limit]
+        self.faces = plate_faces(workspace, detections, set(self.wanted))
+        columns = manifest.load(workspace, frames, FRAMES, ["frame_index", "cut_score"]).to_pydict()
+        self.cuts = dict(zip(columns["frame_index"], columns["cut_score"], strict=True))
+        search = DETECTORS.get(detect.backend)
+        names = ("swap", "unsmoothed", "no_swap", "ideal")
+        self.variants = {name: _Variant(name, search(detect, device) if search else None) for name in names}
+        self.last: Scene | None = None
+        self.pictures: dict[tuple[int, int], tuple[bytes, bytes]] = {}
+
+    def take(self, decoded: DecodedFrame, truth: U8 | None) -> None:
+        """Measure one frame in the variants that are due."""
+        number, frame = decoded.frame_index, decoded.frame
+        rows = self.patches.get(number, []) if number in self.wanted and not decoded.corrupt else []
+        found = (place_of(row, self.blend, (frame.width, frame.height)) for row in rows)
+        if not (places := [place for place in found if place is not None]):
+            return
+        plate = to_rgb(frame)
+        if truth is not None and truth.shape != plate.shape:
+            raise SettingsError(
+                f"frame {number} of plate.truth is {truth.shape[1]}x{truth.shape[0]} px, that of the plate "
+                f"{frame.width}x{frame.height}: give the truth of this very plate"
+            )
+        before = self.last.plate if self.last is not None and _follows(places[0], number, self.last) else None
+        scene = Scene.of(number, plate, before, truth, places)
+        for name, edits, weights in self._finishes(scene):
+            self._measure(self.variants[name], frame, scene, edits, weights)
+        self.last = scene
+
+    def _finishes(self, scene: Scene) -> Iterator[tuple[str, list[Edit], list[F32]]]:
+        """Each variant that is due: what is laid into the frame, and the weights of the faces."""
+        own = [place.weight for place in scene.places]
+        yield "swap", [laid(place.patch, self.blend) for place in scene.places], own
+        if self.sample is None or not self.sample["first"] <= scene.number <= self.sample["last"]:
+            return
+        rough = {row["face_index"]: row for row in self.unsmoothed.get(scene.number, [])}
+        if all(place.row["face_index"] in rough for place in scene.places):
+            patches = [ready_patch(rough[place.row["face_index"]], self.blend) for place in scene.places]
+            weights = [weight_in(patch, place.rect) for patch, place in zip(patches, scene.places, strict=True)]
+            yield "unsmoothed", [laid(patch, self.blend) for patch in patches], weights
+        yield "no_swap", [], own
+        if scene.truth is not None:
+            yield "ideal", [ideal(place, scene.plate, scene.truth) for place in scene.places], own
+
+    def _measure(
+        self, variant: _Variant, frame: VideoFrame, scene: Scene, edits: list[Edit], weights: list[F32]
+    ) -> None:
+        rects = [place.rect for place in scene.places]
+        made = composite(frame, edits, list(zip(rects, weights, strict=True)))
+        before = variant.before if scene.plate_before is not None else None
+        follows = before is not None and (self.cuts[scene.number] or 0.0) <= AFRESH
+        faces = variant.detector.detect(made.quick_rgb, follows=follows) if variant.detector else None
+        for i, place in enumerate(scene.places):
+            key = (scene.number, place.row["face_index"])
+            row = {"variant": variant.name, "leak": made.leak} | scene.figures(i, made.rgb, before, weights[i])
+            row |= {name: place.row[name] for name in ("frame_index", "face_index", "track_id", "shot")}
+            if faces is not None and key in self.faces:
+                row |= landmark_figures(found_again(faces, self.faces[key]), self.faces[key])
+            variant.rows.append(row)
+            if variant.name == "swap":
+                self.pictures[key] = (_face(place.cut(scene.plate)), _face(place.cut(made.rgb)))
+        variant.before = made.rgb
+
+    def rows(self) -> list[Row]:
+        """All that was measured, in order; the worst faces of the swap with pictures."""
+        filled = [dict.fromkeys(QUALITY.names) | row for v in self.variants.values() for row in v.rows]
+        worst = worst_faces([row for row in filled if row["variant"] == "swap"])
+        for row in filled:
+            key = (row["frame_index"], row["face_index"])
+            if row["variant"] == "swap" and key in worst:
+                row["before"], row["after"] = self.pictures[key]
+        return sorted(filled, key=lambda row: (row["frame_index"], row["face_index"], row["variant"]))
+
+
+def _follows(place: Place, number: int, last: Scene) -> bool:
+    """Whether a face of this frame belongs to the shot of the frame measured last, which is the one before."""
+    return last.number == number - 1 and last.places[0].row["shot"] == place.row["shot"]
+
+
+def _face(picture: U8) -> bytes:
+    return jpeg(picture, _WIDEST)
