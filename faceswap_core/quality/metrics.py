@@ -42,9 +42,8 @@ def transfer_and_residual(made: F32, plate: F32, truth: F32, mask: F32) -> tuple
 
 def in_colours_of(image: F32, like: F32, mask: F32) -> F32:
     """An image (H, W, 3) shifted to the mean colour that another has under a mask (H, W) 0..1; not clipped."""
-    weight = mask[..., None] / max(float(mask.sum()), 1e-9)
-    shift = ((like - image) * weight).sum((0, 1))
-    return np.asarray(image + shift, np.float32)
+    shift = np.einsum("hwc,hw->c", like - image, mask) / max(float(mask.sum()), 1e-9)
+    return np.asarray(image + shift.astype(np.float32), np.float32)
 
 
 def landmark_nme(points: F64, reference: F64, face_size: float) -> float:

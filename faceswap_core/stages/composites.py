@@ -49,8 +49,6 @@ class Composite(NamedTuple):
 
     rgb: U8
     """(H, W, 3)."""
-    quick_rgb: U8
-    """The same, converted as frames are for the detector."""
     leak: float
     """Largest change of a sample outside all patches, 8-bit code values."""
 
@@ -79,15 +77,8 @@ def laid(patch: Patch, blend: BlendSettings) -> Edit:
     return lambda frame: lay(frame, patch, blend)
 
 
-def ideal(place: Place, plate: U8, truth: U8) -> Edit:
-    """The edit that lays the truth in a face's place: by the same weight, in the plate's mean colour.
-
-    Args:
-        place: the face.
-        plate: (H, W, 3), the whole frame.
-        truth: (H, W, 3), the whole frame of the truth.
-    """
-    wanted = wanted_colours(place, plate, truth)
+def ideal(place: Place, wanted: F32) -> Edit:
+    """The edit that lays the truth in a face's place by the same weight; ``wanted`` as `wanted_colours` gives it."""
     weight = place.weight[..., None]
 
     def mixed(pixels: F32) -> F32:
@@ -113,7 +104,7 @@ def composite(frame: VideoFrame, edits: list[Edit], places: list[tuple[Rect, F32
     with _restored(frame) as before:
         for edit in edits:
             edit(frame)
-        return Composite(to_rgb(frame), to_rgb(frame, exact=False), _leak(frame, before, places))
+        return Composite(to_rgb(frame), _leak(frame, before, places))
 
 
 @contextmanager
@@ -143,5 +134,5 @@ def _leak(frame: VideoFrame, before: list[Plane], places: list[tuple[Rect, F32]]
 def _blocks(mask: U8, columns: int, rows: int) -> U8:
     """(h, w) for blocks of pixels: 1 where any pixel of the block is inside."""
     padded = np.pad(mask, ((0, -mask.shape[0] % rows), (0, -mask.shape[1] % columns)))
-    height, width = padded.shape[0] // rows, padded.shape[1] // columns
-    return np.asarray(padded.reshape(height, rows, width, columns).max(axis=(1, 3)), np.uint8)
+    parts = [padded[row::rows, column::columns] for row in range(rows) for column in range(columns)]
+    return np.bitwise_or.reduce(parts)

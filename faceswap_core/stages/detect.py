@@ -20,7 +20,7 @@ from faceswap_core.threads import cap_threads
 from faceswap_core.types import F32, U8, FileRef, ManifestRef, Progress, no_progress
 from faceswap_core.video.colour import to_rgb
 
-AFRESH = 0.06
+_AFRESH = 0.06
 """Cut score above which a frame is searched without regard to the one before: less than what ends a shot, as a
 search too many costs little."""
 
@@ -92,7 +92,7 @@ def _detected(
     scores = manifest.load(workspace, frames, FRAMES, ["cut_score"]).column("cut_score").to_pylist()
     follows = False
     for done, (frame, score) in enumerate(zip(read_frames(workspace, video, frames), scores, strict=True), start=1):
-        follows = follows and (score or 0.0) <= AFRESH
+        follows = follows and (score or 0.0) <= _AFRESH
         if not frame.corrupt:
             faces = detector.detect(to_rgb(frame.frame, exact=False), follows=follows)
             yield from _rows(frame.frame_index, faces, detector.name)

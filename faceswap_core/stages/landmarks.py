@@ -1,24 +1,36 @@
-"""faces found in a composite + those of its plate -> how far the landmarks, the pose, mouth and eyes went astray."""
+"""composite + the faces of its plate -> how far the landmarks, the pose, mouth and eyes went astray.
+
+FaceMesh's points tremble with the crop that it is given by about as much as a swap does. Plate and composite are
+therefore shown to it in the same crops, several a face, and the mean of its answers counts.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Set
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from faceswap_core import manifest
+from faceswap_core.config import DetectSettings
 from faceswap_core.faces.dense import dense_pose, is_mesh, openness
-from faceswap_core.faces.detectors import Faces
+from faceswap_core.faces.detectors import DETECTORS, Detector
+from faceswap_core.faces.mesh import FaceMesh, Region, five_of_mesh, region_of_mesh
 from faceswap_core.faces.tracking import overlap
 from faceswap_core.manifest import Row
+from faceswap_core.modelstore import locate
 from faceswap_core.quality.metrics import landmark_nme
 from faceswap_core.schemas import DETECTIONS
 from faceswap_core.storage import Workspace
-from faceswap_core.types import F64, ManifestRef
+from faceswap_core.types import F64, U8, ManifestRef
 
 _SAME = 0.3
 """Overlap (intersection over union) above which a face found in the composite is the plate's own."""
+_CROPS = ((0, 0, 1), (0.02, 0.01, 1.03), (-0.02, 0.01, 0.97), (0.01, -0.02, 1.05), (-0.01, -0.02, 0.95))
+"""Shift to the right and down, in sides, and size of the crops that the mesh is read in."""
+_PRESENCE = 0.5
+"""Mean probability of a face below which the mesh sees none."""
 
 
 @dataclass(frozen=True)
@@ -51,16 +63,78 @@ def plate_faces(workspace: Workspace, detections: ManifestRef, frames: Set[int])
     return found
 
 
-def found_again(faces: Faces, near: Found) -> Found | None:
-    """The face that lies where one of the plate does; None where there is none."""
-    if not len(faces):
-        return None
-    shared = overlap(near.box_xyxy, faces.boxes_xyxy.astype(np.float64))
-    best = int(shared.argmax())
-    if shared[best] < _SAME:
-        return None
-    dense = None if faces.points_dense is None else faces.points_dense[best].astype(np.float64)
-    return Found(faces.boxes_xyxy[best].astype(np.float64), faces.points5[best].astype(np.float64), dense)
+class Reader(Protocol):
+    """Finds the landmarks of a face in pictures (H, W, 3) RGB, where the plate's detector saw one."""
+
+    def read(self, picture: U8, near: Found) -> Found | None:
+        """The face of a composite; None where there is none."""
+        ...
+
+    def read_plate(self, picture: U8, detected: Found) -> Found | None:
+        """The same face of the plate, as steadily as it can be read."""
+        ...
+
+
+def reader_of(settings: DetectSettings, device: str) -> Reader | None:
+    """What reads landmarks as the plate's detector does; None for ``truth``, which finds nothing in pictures.
+
+    Raises:
+        ModelMissingError: a file of the detector is absent, altered or damaged.
+    """
+    if settings.backend == "builtin":
+        return MeshReader(FaceMesh(locate("facemesh")))
+    make = DETECTORS.get(settings.backend)
+    return DetectorReader(make(settings, device)) if make else None
+
+
+class MeshReader:
+    """Reads the mesh in several crops about the plate's own, the same for plate and composite."""
+
+    def __init__(self, mesh: FaceMesh) -> None:
+        """Take the network."""
+        self._mesh = mesh
+
+    def read(self, picture: U8, near: Found) -> Found | None:
+        """Mean of what the mesh sees in all crops; None where it sees no face."""
+        if near.dense is None:
+            return None
+        about = region_of_mesh(near.dense)
+        seen = [self._mesh.points(picture, _moved(about, *crop)) for crop in _CROPS]
+        if np.mean([presence for _, presence in seen]) < _PRESENCE:
+            return None
+        points: F64 = np.mean([mesh for mesh, _ in seen], axis=0)
+        return Found(np.concatenate([points.min(0), points.max(0)]), five_of_mesh(points), points)
+
+    def read_plate(self, picture: U8, detected: Found) -> Found | None:
+        """The same of the plate."""
+        return self.read(picture, detected)
+
+
+def _moved(region: Region, right: float, down: float, size: float) -> Region:
+    x, y = region.centre
+    return Region((x + right * region.side, y + down * region.side), size * region.side, region.angle)
+
+
+class DetectorReader:
+    """Searches composites as the plate was searched, each frame alone."""
+
+    def __init__(self, detector: Detector) -> None:
+        """Take the detector."""
+        self._detector = detector
+
+    def read(self, picture: U8, near: Found) -> Found | None:
+        """The face that lies where one of the plate does."""
+        faces = self._detector.detect(picture)
+        shared = overlap(near.box_xyxy, faces.boxes_xyxy.astype(np.float64).reshape(-1, 4))
+        if not len(faces) or shared.max() < _SAME:
+            return None
+        best = int(shared.argmax())
+        dense = None if faces.points_dense is None else faces.points_dense[best].astype(np.float64)
+        return Found(faces.boxes_xyxy[best].astype(np.float64), faces.points5[best].astype(np.float64), dense)
+
+    def read_plate(self, picture: U8, detected: Found) -> Found | None:
+        """What was detected."""
+        return detected
 
 
 def landmark_figures(made: Found | None, plate: Found) -> Row:
@@ -69,10 +143,11 @@ def landmark_figures(made: Found | None, plate: Found) -> Row:
     if made is None:
         return row
     row["points5"] = made.points5.ravel().tolist()
-    dense = made.dense is not None and plate.dense is not None
-    pair = (made.dense, plate.dense) if made.dense is not None and plate.dense is not None else None
-    row["nme"] = landmark_nme(*(pair or (made.points5, plate.points5)), plate.eye_distance)
-    if dense and is_mesh(made.dense) and is_mesh(plate.dense):
+    made_points, points = made.points5, plate.points5
+    if made.dense is not None and plate.dense is not None:
+        made_points, points = made.dense, plate.dense
+    row["nme"] = landmark_nme(made_points, points, plate.eye_distance)
+    if is_mesh(made.dense) and is_mesh(plate.dense):
         row["pose_error"] = float(np.linalg.norm(dense_pose(made.dense) - dense_pose(plate.dense)))
         row["eyes"], row["mouth"] = openness(made.dense)
         row["eyes_plate"], row["mouth_plate"] = openness(plate.dense)

@@ -11,14 +11,12 @@ from av.video.frame import VideoFrame
 from faceswap_core import layout, manifest
 from faceswap_core.config import BlendSettings, DetectSettings
 from faceswap_core.errors import SettingsError
-from faceswap_core.faces.detectors import DETECTORS, Detector
 from faceswap_core.manifest import Row
 from faceswap_core.schemas import FRAMES, QUALITY
 from faceswap_core.stages.composites import Edit, Place, composite, ideal, laid, place_of, weight_in
 from faceswap_core.stages.decode import published_chunk, read_frames
-from faceswap_core.stages.detect import AFRESH
 from faceswap_core.stages.images import jpeg
-from faceswap_core.stages.landmarks import found_again, landmark_figures, plate_faces
+from faceswap_core.stages.landmarks import Found, landmark_figures, plate_faces, reader_of
 from faceswap_core.stages.paste import patches_by_frame, ready_patch
 from faceswap_core.stages.quality_series import worst_faces
 from faceswap_core.stages.scene import Scene
@@ -57,7 +55,6 @@ class _Variant:
     """One way to finish the frames, and what the frame before looked like."""
 
     name: str
-    detector: Detector | None
     before: U8 | None = None
     """(H, W, 3), where the frame before was measured, too."""
     rows: list[Row] = field(default_factory=list)
@@ -103,7 +100,7 @@ def measure_quality(
     """
     cap_threads(1)
     chunk, _ = published_chunk(workspace, frames)
-    judge = _Judge(workspace, frames, detections, smoothed, limit, sample, blend, detect, device)
+    judge = _Judge(workspace, detections, smoothed, limit, sample, blend, detect, device)
     pictures = _pictures(workspace, truth, judge.wanted) if truth else iter(())
     aim = next(pictures, None)
     for frame in read_frames(workspace, plate, frames) if judge.wanted else ():
@@ -138,7 +135,6 @@ class _Judge:
     def __init__(
         self,
         workspace: Workspace,
-        frames: ManifestRef,
         detections: ManifestRef,
         smoothed: ManifestRef,
         limit: int,
@@ -152,11 +148,8 @@ class _Judge:
         self.unsmoothed = patches_by_frame(workspace, sample["unsmoothed"]) if sample else {}
         self.wanted = sorted(self.patches)[:limit]
         self.faces = plate_faces(workspace, detections, set(self.wanted))
-        columns = manifest.load(workspace, frames, FRAMES, ["frame_index", "cut_score"]).to_pydict()
-        self.cuts = dict(zip(columns["frame_index"], columns["cut_score"], strict=True))
-        search = DETECTORS.get(detect.backend)
-        names = ("swap", "unsmoothed", "no_swap", "ideal")
-        self.variants = {name: _Variant(name, search(detect, device) if search else None) for name in names}
+        self.reader = reader_of(detect, device)
+        self.variants = {name: _Variant(name) for name in ("swap", "unsmoothed", "no_swap", "ideal")}
         self.last: Scene | None = None
         self.pictures: dict[tuple[int, int], tuple[bytes, bytes]] = {}
 
@@ -175,8 +168,9 @@ class _Judge:
             )
         before = self.last.plate if self.last is not None and _follows(places[0], number, self.last) else None
         scene = Scene.of(number, plate, before, truth, places)
+        known = [self._in_plate(scene, place) for place in places]
         for name, edits, weights in self._finishes(scene):
-            self._measure(self.variants[name], frame, scene, edits, weights)
+            self._measure(self.variants[name], frame, scene, known, edits, weights)
         self.last = scene
 
     def _finishes(self, scene: Scene) -> Iterator[tuple[str, list[Edit], list[F32]]]:
@@ -191,26 +185,39 @@ class _Judge:
             weights = [weight_in(patch, place.rect) for patch, place in zip(patches, scene.places, strict=True)]
             yield "unsmoothed", [laid(patch, self.blend) for patch in patches], weights
         yield "no_swap", [], own
-        if scene.truth is not None:
-            yield "ideal", [ideal(place, scene.plate, scene.truth) for place in scene.places], own
+        pairs = [
+            (place, wanted) for place, wanted in zip(scene.places, scene.wanted, strict=True) if wanted is not None
+        ]
+        if pairs:
+            yield "ideal", [ideal(place, wanted) for place, wanted in pairs], own
+
+    def _in_plate(self, scene: Scene, place: Place) -> Found | None:
+        """A face of the plate as its detector sees it; None where it was interpolated."""
+        detected = self.faces.get((scene.number, place.row["face_index"]))
+        return self.reader.read_plate(scene.plate, detected) if self.reader and detected else None
 
     def _measure(
-        self, variant: _Variant, frame: VideoFrame, scene: Scene, edits: list[Edit], weights: list[F32]
+        self,
+        variant: _Variant,
+        frame: VideoFrame,
+        scene: Scene,
+        known: Sequence[Found | None],
+        edits: list[Edit],
+        weights: list[F32],
     ) -> None:
         rects = [place.rect for place in scene.places]
         made = composite(frame, edits, list(zip(rects, weights, strict=True)))
         before = variant.before if scene.plate_before is not None else None
-        follows = before is not None and (self.cuts[scene.number] or 0.0) <= AFRESH
-        faces = variant.detector.detect(made.quick_rgb, follows=follows) if variant.detector else None
-        for i, place in enumerate(scene.places):
-            key = (scene.number, place.row["face_index"])
+        for i, (place, face) in enumerate(zip(scene.places, known, strict=True)):
             row = {"variant": variant.name, "leak": made.leak} | scene.figures(i, made.rgb, before, weights[i])
             row |= {name: place.row[name] for name in ("frame_index", "face_index", "track_id", "shot")}
-            if faces is not None and key in self.faces:
-                row |= landmark_figures(found_again(faces, self.faces[key]), self.faces[key])
+            if face is not None and self.reader is not None:
+                found = self.reader.read(made.rgb, face) if edits else face
+                row |= landmark_figures(found, face)
             variant.rows.append(row)
             if variant.name == "swap":
-                self.pictures[key] = (_face(place.cut(scene.plate)), _face(place.cut(made.rgb)))
+                pictures = _face(place.cut(scene.plate)), _face(place.cut(made.rgb))
+                self.pictures[scene.number, place.row["face_index"]] = pictures
         variant.before = made.rgb
 
     def rows(self) -> list[Row]:

@@ -25,7 +25,7 @@ _WHY = {
     **dict.fromkeys(("flicker_unsmoothed", "sharpness_ratio"), _NO_SAMPLE),
     **dict.fromkeys(("sharpness_to_truth", "identity_transfer"), _NO_TRUTH),
     **dict.fromkeys(("pose_error", "mouth_correlation", "eyes_correlation"), _NO_MESH),
-    **dict.fromkeys(("jitter_ratio", "flicker_ratio"), f"{_NO_TRUTH}, {_NO_SAMPLE}, or the judge sees as much noise in the ideal"),
+    **dict.fromkeys(("jitter_ratio", "flicker_ratio"), f"{_NO_TRUTH}, {_NO_SAMPLE}, or the ideal is as unsteady"),
     **dict.fromkeys(("flicker", "warping_error_ratio"), "no three measured frames stand in a row"),
 }
 

@@ -30,12 +30,15 @@ class Scene:
     """The faces."""
     motions: Sequence[Motion | None]
     """Of the plate in each face's rectangle, where there is a frame before."""
+    wanted: Sequence[F32 | None]
+    """The truth in each face's rectangle (h, w, 3) 0..1 in the plate's mean colour, where it is known."""
 
     @classmethod
     def of(cls, number: int, plate: U8, before: U8 | None, truth: U8 | None, places: Sequence[Place]) -> Scene:
         """Take a frame in; the motion to it is found once."""
         motions = [None if before is None else motion_between(p.cut(before), p.cut(plate)) for p in places]
-        return cls(number, plate, before, truth, places, motions)
+        wanted = [None if truth is None else wanted_colours(p, plate, truth) for p in places]
+        return cls(number, plate, before, truth, places, motions, wanted)
 
     def figures(self, i: int, made: U8, before: U8 | None, weight: F32) -> Row:
         """Columns of QUALITY of one face.
@@ -54,7 +57,7 @@ class Scene:
             "sharpness_plate": sharpness(plate, weight),
             "seam": seam_ratio(now, plate, weight),
         }
-        return row | self._warping(i, made, before, weight) | self._towards_truth(place, now, weight)
+        return row | self._warping(i, made, before, weight) | self._towards_truth(i, now, weight)
 
     def _warping(self, i: int, made: U8, before: U8 | None, weight: F32) -> Row:
         motion, place = self.motions[i], self.places[i]
@@ -64,10 +67,10 @@ class Scene:
         errors = [warping_error(place.cut(was), place.cut(now), motion, weight) for was, now in pairs]
         return dict(zip(("warp", "warp_plate"), errors, strict=True))
 
-    def _towards_truth(self, place: Place, now: U8, weight: F32) -> Row:
-        if self.truth is None:
+    def _towards_truth(self, i: int, now: U8, weight: F32) -> Row:
+        place, wanted = self.places[i], self.wanted[i]
+        if wanted is None or self.truth is None:
             return {}
-        wanted = wanted_colours(place, self.plate, self.truth)
         made, plate = (picture.astype(np.float32) / np.float32(255) for picture in (now, place.cut(self.plate)))
         return {
             "transfer": transfer_and_residual(made, plate, wanted, weight)[0],

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faceswap_core.quality.metrics import masked_l1, transfer_and_residual
+from faceswap_core.quality.metrics import in_colours_of, landmark_nme, masked_l1, transfer_and_residual
 
 
 def faces(seed=0, side=32):
@@ -73,3 +73,19 @@ def test_l1_is_the_mean_under_the_mask():
     assert masked_l1(one, other, mask) == pytest.approx(np.abs(one - other)[4:-4, 4:-4].mean(), rel=1e-5)
     assert masked_l1(one, other, mask / 2) == pytest.approx(masked_l1(one, other, mask), rel=1e-5)
     assert masked_l1(one, other, np.zeros_like(mask)) == 0
+
+
+def test_nme_is_the_mean_distance_by_the_size_of_the_face():
+    points = np.random.default_rng(0).random((5, 2)) * 100
+    assert landmark_nme(points, points, 40) == 0
+    assert landmark_nme(points + np.array([3, 4]), points, 40) == pytest.approx(5 / 40)
+    one = points.copy()
+    one[2] += [0, 10]
+    assert landmark_nme(one, points, 40) == pytest.approx(10 / 5 / 40)
+
+
+def test_an_image_takes_the_mean_colour_of_another_under_the_mask_and_keeps_its_detail():
+    plate, truth, mask = faces()
+    moved = in_colours_of(truth * 0.5, plate, mask)
+    assert (moved * mask[..., None]).sum((0, 1)) == pytest.approx((plate * mask[..., None]).sum((0, 1)), rel=1e-4)
+    assert np.ptp(moved - truth * 0.5, axis=(0, 1)) == pytest.approx(0, abs=1e-6)

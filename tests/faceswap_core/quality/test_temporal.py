@@ -3,7 +3,18 @@ import numpy as np
 import pytest
 
 from faceswap_core.quality.metrics import background_leak, seam_ratio, sharpness
-from faceswap_core.quality.temporal import flicker, residual_jitter, warping_errors, without_noise
+from faceswap_core.quality.temporal import (
+    correlation,
+    flicker,
+    flickers,
+    lab_apart,
+    motion_between,
+    residual_jitter,
+    trembles,
+    warping_error,
+    warping_errors,
+    without_noise,
+)
 
 HEIGHT, WIDTH, FRAMES = 60, 72, 8
 MASK = np.zeros((HEIGHT, WIDTH), np.float32)
@@ -95,3 +106,42 @@ def test_leak_is_what_changed_outside_the_mask():
     made[5, 5, 1] ^= 3
     assert background_leak(made, plate, MASK) in (1, 3)
     assert background_leak(plate, plate, np.ones_like(MASK)) == 0
+    dark = np.zeros((HEIGHT, WIDTH), np.uint16)
+    bright = dark.copy()
+    bright[5, 5] = 65535
+    assert background_leak(bright, dark, MASK) == 65535
+
+
+def test_the_frame_that_trembles_is_known():
+    still = np.tile(np.arange(10.0).reshape(1, 5, 2), (9, 1, 1))
+    moved = still.copy()
+    moved[4] += [3, 0]
+    found = trembles(moved, still, 10)
+    assert found.tolist() == pytest.approx([0, 0, 0.3, 0.6, 0.3, 0, 0])
+
+
+def test_the_frame_that_flickers_is_known():
+    plate = clip()
+    made = plate.copy()
+    made[4] = np.clip(made[4].astype(int) + 12, 0, 255)
+    found = flickers(np.array([lab_apart(*three) for three in zip(made, plate, MASKS, strict=True)]))
+    assert int(found.argmax()) == 3
+    assert found[3] == pytest.approx(2 * found[2], rel=1e-6)
+    assert found[3] > 4
+    assert found[0] == 0
+
+
+def test_warping_error_of_one_pair_is_that_of_the_difference_and_none_without_a_mask():
+    plate = clip(step=0)
+    motion = motion_between(plate[0], plate[1])
+    brighter = np.full_like(plate[0], 51)
+    assert warping_error(np.zeros_like(brighter), brighter, motion, MASK) == pytest.approx(0.04, rel=1e-3)
+    assert warping_error(plate[0], plate[1], motion, np.zeros_like(MASK)) is None
+
+
+def test_what_moves_together_correlates():
+    t = np.arange(20.0)
+    assert correlation(np.sin(t), 3 * np.sin(t) + 1) == pytest.approx(1)
+    assert correlation(np.sin(t), -np.sin(t)) == pytest.approx(-1)
+    assert correlation(np.sin(t), np.ones(20)) is None
+    assert correlation(np.zeros(0), np.zeros(0)) is None
