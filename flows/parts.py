@@ -5,13 +5,13 @@ What an earlier part has published is found in the workspace by its key, so that
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from prefect import flow
 
 from faceswap_core.config import JobSettings
-from faceswap_core.errors import SettingsError
 from faceswap_core.faces.detectors import installed
 from faceswap_core.stages.align import AlignedChunk
 from faceswap_core.stages.consent import ConsentGate
@@ -80,19 +80,21 @@ def convert_plate(job: JobSettings, checkpoint: Path, allow_test_consent: bool =
 
 @flow(name="evaluate-job", flow_run_name="evaluate · {job.name}", persist_result=False)
 def evaluate_job(job: JobSettings, force: bool = False, allow_test_consent: bool = False) -> Json:
-    """Judge the swap of a job against its ground truth; what is not there yet is made first.
+    """Judge the swap of a job, against its ground truth where it names one; what is not there yet is made first.
 
     Args:
-        job: Everything the job file says; ``plate.truth`` names the truth.
+        job: Everything the job file says.
         force: Whether to run a job that was refused for its cost.
         allow_test_consent: Whether records of kind ``test`` count.
 
     Returns:
-        run, output, report, computed, cached and seconds of the run.
+        run, output, report, computed, cached and seconds of the run; quality and truth as in report.json.
     """
-    if job.plate.truth is None:
-        raise SettingsError("plate.truth is not set: only the swap of a rendered actor's plate has a ground truth")
-    return swap_video(job, force=force, allow_test_consent=allow_test_consent)
+    result = swap_video(job, force=force, allow_test_consent=allow_test_consent)
+    report = json.loads(Path(result["report"]).read_text())
+    judged = {**result, **{name: report[name] for name in ("quality", "truth")}}
+    progress.publish_result(judged)
+    return judged
 
 
 def _part(job: JobSettings, work: Work, allow_test_consent: bool) -> Json:

@@ -9,11 +9,13 @@ from faceswap_core.config import (
     DetectSettings,
     MaskSettings,
     RuntimeSettings,
+    SmoothSettings,
     SwapTarget,
 )
-from faceswap_core.stages import evaluate, measure, unsteadied
+from faceswap_core.stages import evaluate, measure, preview, unsteadied
 from faceswap_core.stages.align import AlignedChunk
 from faceswap_core.stages.measure import Footage, Sample
+from faceswap_core.stages.preview import Overlay, Preview
 from faceswap_core.stages.unsteadied import Unsteadied
 from faceswap_core.stages.weights import pick_device
 from faceswap_core.storage import Workspace
@@ -102,3 +104,40 @@ def measure_quality(
         runtime.device,
         tell,
     )
+
+
+@stage_task("draw-preview", run_name="draw-preview-{frame_index}", digests=device_digests, pooled=False)
+def draw_preview(
+    workspace: str,
+    plate: FileRef,
+    frame_index: int,
+    overlays: tuple[Overlay, ...],
+    frames: list[ManifestRef],
+    tracks: list[ManifestRef],
+    aligned: list[AlignedChunk],
+    weights: FileRef,
+    direction: tuple[str, str],
+    align: AlignSettings,
+    settings: SwapTarget,
+    smooth: SmoothSettings,
+    blend: BlendSettings,
+    runtime: RuntimeSettings,
+) -> Preview:
+    """Draw one frame before and after."""
+    with gpu_slot(pick_device(runtime).type):
+        return preview.draw_preview(
+            Workspace(workspace),
+            plate,
+            frame_index,
+            overlays,
+            frames,
+            tracks,
+            aligned,
+            weights,
+            direction,
+            align,
+            settings,
+            smooth,
+            blend,
+            runtime,
+        )

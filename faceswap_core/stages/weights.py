@@ -11,6 +11,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from faceswap_core import layout
 from faceswap_core.config import AlignSettings, RuntimeSettings, TrainSettings
 from faceswap_core.config_align import VIEWS
 from faceswap_core.errors import EnvironmentFault, ManifestError, SettingsError
@@ -152,6 +153,22 @@ def finished_weights(folder: Path) -> FileRef:
     if not path.is_file() or sha256_file(path) != digest:
         raise ManifestError(f"weights {path} are missing or were altered: restore them or train again")
     return FileRef(path=str(path.absolute()), sha256=digest, size=path.stat().st_size)
+
+
+def newest_weights(workspace: Workspace) -> FileRef:
+    """The weights of the training that ended last in a workspace.
+
+    Raises:
+        SettingsError: none has ended there.
+        ManifestError: they were altered.
+    """
+    ended = workspace.root.joinpath(layout.CHECKPOINTS).glob(f"*/{FINISHED}")
+    latest = max(ended, key=lambda path: path.stat().st_mtime_ns, default=None)
+    if latest is None:
+        raise SettingsError(
+            f"no training has ended in {workspace.root}: run the job first, or name a finished one by train.model"
+        )
+    return finished_weights(latest.parent)
 
 
 def pick_device(runtime: RuntimeSettings) -> torch.device:

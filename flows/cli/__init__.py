@@ -6,7 +6,23 @@ import os
 
 import typer
 
-from flows.cli import bench, consent, curate, demo, doctor, export, models, purge, recode, run, runs, up, verify
+from flows.cli import (
+    bench,
+    consent,
+    curate,
+    demo,
+    doctor,
+    evaluate,
+    export,
+    models,
+    preview,
+    purge,
+    recode,
+    run,
+    runs,
+    up,
+    verify,
+)
 
 # read when numpy is first imported: small products gain nothing from threads, and waiting ones eat the encoder's time
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -20,6 +36,8 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("run")(run.run)
+app.command("evaluate")(evaluate.evaluate)
+app.command("preview")(preview.preview)
 app.command("recode")(recode.recode)
 app.command("verify")(verify.verify)
 app.command("doctor")(doctor.doctor)

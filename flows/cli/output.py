@@ -80,6 +80,13 @@ class Lines:
             print(json.dumps(line), flush=True)
 
 
+class OneLine(Lines):
+    """One JSON object on stdout, when all is done or failed."""
+
+    def stage(self, event: StageEvent) -> None:
+        """Say nothing."""
+
+
 class Bars:
     """A rich progress bar per stage on stderr, and a few last words."""
 
@@ -115,7 +122,8 @@ class Bars:
 
     def done(self, result: Json) -> None:
         """Name what was made, and the figures of a command that made nothing else."""
-        named = {name: value for name, value in result.items() if name not in _LAST_LINE and value is not None}
+        named = {name: value for name, value in result.items() if name not in _LAST_LINE and value not in (None, "")}
+        named = {name: value for name, value in named.items() if not isinstance(value, dict)}
         width = max(map(len, named)) + 2
         self._console.print(
             "".join(f"{name:<{width}}{value}\n" for name, value in named.items())

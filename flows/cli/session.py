@@ -21,7 +21,9 @@ from flows.cli.output import Output, pick_output
 INTERRUPTED = 130
 
 
-def conduct(work: Callable[[], Json], *, as_json: bool, debug: bool, resume: Callable[[], str]) -> int:
+def conduct(
+    work: Callable[[], Json], *, as_json: bool, debug: bool, resume: Callable[[], str], output: Output | None = None
+) -> int:
     """Do work that needs a server, show its progress, and give the exit code.
 
     Args:
@@ -29,9 +31,10 @@ def conduct(work: Callable[[], Json], *, as_json: bool, debug: bool, resume: Cal
         as_json: print JSON lines even on a TTY.
         debug: show tracebacks of our own errors too.
         resume: gives the command that goes on from here.
+        output: where events go; by default as `pick_output` has it.
     """
     began = time.monotonic()
-    output = pick_output(as_json=as_json)
+    output = output or pick_output(as_json=as_json)
     code = 0
     try:
         with _stopping_gently():

@@ -1,0 +1,89 @@
+"""`faceswap evaluate`: how good a job's swap is, in figures beside their baselines."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from faceswap_core.errors import FaceswapError
+from flows.cli.run import same_command
+from flows.cli.session import conduct, refused
+
+if TYPE_CHECKING:
+    from faceswap_core.types import Json
+
+_COLUMNS = {"no_swap": "no swap", "unsmoothed": "unsmoothed", "ideal_composite": "ideal composite"}
+
+
+def evaluate(
+    job: Annotated[Path, typer.Argument(help="Job file (TOML).", show_default=False)],
+    override: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, such as quality.frames=300."),
+    ] = None,
+    force: Annotated[bool, typer.Option(help="Run a job that is refused for its cost.")] = False,
+    allow_test_consent: Annotated[
+        bool, typer.Option(help="Admit consent records of kind test; written into the output.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object per line on stdout.")] = False,
+    debug: Annotated[bool, typer.Option(help="Show tracebacks.")] = False,
+) -> None:
+    """Judge the swap of a job, against the truth where it names one; what is not there yet is made first."""
+    try:
+        from faceswap_core.jobfile import load_job
+
+        settings = load_job(job, override or [])
+        from flows.preflight import check_job
+
+        check_job(settings, force=force, allow_test_consent=allow_test_consent)
+    except FaceswapError as error:
+        raise typer.Exit(refused(error, as_json=json, debug=debug)) from error
+    judged: list[Json] = []
+
+    def work() -> Json:
+        from flows.parts import evaluate_job
+
+        judged.append(evaluate_job(settings, force=force, allow_test_consent=allow_test_consent))
+        return judged[0]
+
+    code = conduct(work, as_json=json, debug=debug, resume=same_command)
+    if judged and sys.stdout.isatty() and not json:
+        show(judged[0]["quality"], judged[0]["truth"])
+    raise typer.Exit(code)
+
+
+def show(quality: Json, truth: Json | None) -> None:
+    """Print both parts of report.json as tables."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console, baselines = Console(), quality["baselines"]
+    columns = [name for name in _COLUMNS if name in baselines]
+    table = Table(title="quality", title_justify="left")
+    table.add_column("figure")
+    for title in ("swap", *(_COLUMNS[name] for name in columns)):
+        table.add_column(title, justify="right")
+    for name, value in quality.items():
+        if isinstance(value, dict) or name == "frames":
+            continue
+        table.add_row(name, _text(value), *(_text(baselines[column].get(name, "")) for column in columns))
+    console.print(table)
+    for name, why in quality["reasons"].items():
+        console.print(f"{name}: {why}", highlight=False, soft_wrap=True)
+    if truth is None:
+        return
+    table = Table("drawn", "transfer", "residual", title="against the truth", title_justify="left")
+    drawn = {"the swap": truth} | {name: truth[name] for name in ("reconstruction", "mean_face", "blurred_truth")}
+    for name, found in drawn.items():
+        table.add_row(name.replace("_", " "), _text(found["transfer"]), _text(found["residual"]))
+    console.print(table)
+    for name in ("swap_over_plate", "swap_over_mean_face", "swap_over_reconstruction"):
+        console.print(f"{name}: {_text(truth[name])}", highlight=False)
+
+
+def _text(value: float | str | None) -> str:
+    """A figure for people."""
+    return "not measured" if value is None else value if isinstance(value, str) else f"{value:.4g}"
