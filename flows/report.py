@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
 import platform
@@ -10,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
+from markupsafe import Markup
 
 from faceswap_core.config import JobSettings, RuntimeSettings
 from faceswap_core.stages import report as figures
 from faceswap_core.stages.evaluate import truth_report
 from faceswap_core.stages.quality_report import load_quality, quality_report
+from faceswap_core.stages.timeline import HEIGHT, WIDTH
 from faceswap_core.stages.train import Trained
 from faceswap_core.stages.verify import video_report
 from faceswap_core.storage import Workspace, atomic_path
@@ -122,19 +126,33 @@ def write_figures(run: Run, report: Json) -> Path:
 
 
 def _page(job: JobSettings, run: Run, made: Made, report: Json) -> str:
-    workspace = Workspace(job.workspace)
+    workspace, chunks = Workspace(job.workspace), made.converted.chunks
     templates = jinja2.Environment(
         loader=jinja2.PackageLoader("flows"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
+    style, script = (Markup(_template(templates, name)) for name in ("report.css", "report.js"))
     return templates.get_template("report.html").render(
         job=job,
         run=run,
         report=report,
         output=made.converted.output,
+        style=style,
+        script=script,
+        script_sha256=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         loss_curve=figures.loss_curve(workspace, made.trained["log"]) if made.trained else None,
         preview=figures.picture_uri(workspace, made.trained["preview"]) if made.trained else None,
-        pictures=figures.before_and_after(workspace, made.plate.video, made.plate.frames, made.converted.chunks),
+        timelapse=figures.timelapse(workspace, made.trained["folder"]) if made.trained else [],
+        pictures=figures.before_and_after(workspace, made.plate.video, made.plate.frames, chunks),
+        strip=figures.strip_of(workspace, chunks),
+        curves=figures.metric_curves(workspace, chunks, load_quality(workspace, made.quality)),
+        box=(WIDTH, HEIGHT),
     )
+
+
+def _template(templates: jinja2.Environment, name: str) -> str:
+    """Source of a file beside the template that is laid into it as it is."""
+    assert templates.loader is not None
+    return templates.loader.get_source(templates, name)[0]
 
 
 def summary_markdown(job: JobSettings, report: Mapping[str, Json], output: Path) -> str:

@@ -135,4 +135,4 @@ def _blocks(mask: U8, columns: int, rows: int) -> U8:
     """(h, w) for blocks of pixels: 1 where any pixel of the block is inside."""
     padded = np.pad(mask, ((0, -mask.shape[0] % rows), (0, -mask.shape[1] % columns)))
     parts = [padded[row::rows, column::columns] for row in range(rows) for column in range(columns)]
-    return np.bitwise_or.reduce(parts)
+    return np.asarray(np.bitwise_or.reduce(parts), np.uint8)

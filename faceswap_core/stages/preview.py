@@ -177,7 +177,7 @@ def _drawn(
 
 
 def _line(picture: U8) -> int:
-    return max(1, round(picture.shape[1] / 640))
+    return max(1, round(int(picture.shape[1]) / 640))
 
 
 def _boxes(picture: U8, seen: list[Row]) -> None:
@@ -202,7 +202,9 @@ def _masks(picture: U8, rows: list[Row], blend: BlendSettings) -> None:
     """Outline where half of a pixel is the patch's, and where the patch begins."""
     for row in rows:
         place = place_of(row, blend, (picture.shape[1], picture.shape[0]))
-        for level, colour in ((0.02, _BLUE), (0.5, _GREEN)) if place else ():
+        if place is None:
+            continue
+        for level, colour in ((0.02, _BLUE), (0.5, _GREEN)):
             inside = (place.weight > level).astype(np.uint8)
             lines, _ = cv2.findContours(inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE, offset=place.rect[:2])
             cv2.drawContours(picture, lines, -1, colour, _line(picture), cv2.LINE_AA)

@@ -24,6 +24,8 @@ from faceswap_core.schemas import FRAMES, TRACKS, TRAIN_LOG
 from faceswap_core.stages.decode import check_source, decoded_index, missing_frames, read_frames
 from faceswap_core.stages.images import jpeg
 from faceswap_core.stages.states import finished_picture, frame_states
+from faceswap_core.stages.timeline import curves, state_strip
+from faceswap_core.stages.watch import TIMELAPSE
 from faceswap_core.stages.weights import pick_device, read_facts
 from faceswap_core.storage import Workspace
 from faceswap_core.types import F64, I64, U8, FileRef, Json, ManifestRef
@@ -202,6 +204,28 @@ def loss_curve(workspace: Workspace, log: ManifestRef) -> str:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     return _data_uri("image/svg+xml", buffer.getvalue())
+
+
+def timelapse(workspace: Workspace, folder: str) -> list[Json]:
+    """The pictures that a training left on its way: step, picture."""
+    found = sorted(workspace.path(folder).joinpath(TIMELAPSE).glob("step-*.png"))
+    return [{"step": int(p.stem.partition("-")[2]), "picture": _data_uri("image/png", p.read_bytes())} for p in found]
+
+
+def metric_curves(workspace: Workspace, chunks: Sequence[ManifestRef], rows: Sequence[Row]) -> list[Json]:
+    """`curves` of all measured frames, their pictures as data URIs."""
+    states = frame_states(workspace, chunks)
+    last = max((int(state["frame_index"]) for state in states), default=0)
+    drawn = curves(rows, last)
+    for curve in drawn:
+        pair = curve["pictures"]
+        curve["pictures"] = [_data_uri("image/jpeg", picture) for picture in pair] if pair else None
+    return drawn
+
+
+def strip_of(workspace: Workspace, chunks: Sequence[ManifestRef]) -> list[Json]:
+    """`state_strip` of all frames."""
+    return state_strip(frame_states(workspace, chunks))
 
 
 def picture_uri(workspace: Workspace, picture: FileRef) -> str:

@@ -4,8 +4,10 @@ import json
 import os
 import re
 import shutil
+from itertools import islice
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from conftest import faceswap
@@ -14,7 +16,7 @@ from faceswap_core.video.index import build_index
 
 pytestmark = pytest.mark.flow
 
-LATE = {"smooth-frames", "reencode-chunk", "assemble-video", "sign-video", "verify-video"}
+LATE = {"smooth-frames", "reencode-chunk", "assemble-video", "sign-video", "verify-video", "measure-quality"}
 
 
 @pytest.fixture
@@ -41,15 +43,24 @@ def test_the_report_has_every_key_and_no_figure_without_a_reason(first):
     assert frames["swapped"] > 30
     assert all(set(s) == {"computed", "cached", "seconds", "cpu_seconds"} for s in report["stages"].values())
     assert 0 < report["truth"]["swap_over_plate"] < 10
-    assert report["quality"]["flicker"] is None
-    assert report["quality"]["reason"]
+    quality = report["quality"]
+    keys = {"landmark_nme", "residual_jitter", "residual_jitter_unsmoothed", "flicker", "flicker_unsmoothed"}
+    keys |= {"warping_error_ratio", "sharpness_ratio", "sharpness_to_truth", "seam_ratio", "background_leak"}
+    assert keys | {"identity_transfer"} <= set(quality)
+    assert {name for name, value in quality.items() if value is None} == set(quality["reasons"])
+    assert (quality["frames"], quality["background_leak"]) == (frames["swapped"], 0)
+    assert quality["flicker_unsmoothed"] > 0
+    assert set(quality["baselines"]) == {"swap", "unsmoothed", "no_swap", "ideal_composite"}
+    assert 0.8 < quality["baselines"]["ideal_composite"]["identity_transfer"] < 1.1
     assert report["faces"]["jitter_after"] < report["faces"]["jitter_before"]
     assert report["training"]["steps"] == 20
 
 
 def test_the_page_needs_nothing_from_elsewhere(first):
     page = Path(first.last["report"]).with_name("report.html").read_text()
-    assert page.count("data:image/jpeg") >= 6
+    assert page.count("data:image/jpeg") >= 12
+    assert page.count("<polyline") >= 5
+    assert "unsafe-inline'; script-src 'sha256-" in page
     assert not re.findall(r"""(?:src|href)=["'](?!data:)""", page)
     assert "url(" not in page
 
@@ -75,6 +86,46 @@ def test_the_same_command_again_finds_everything(first, tiny_job):
     assert again.code == 0, again.stderr
     assert again.computed == {}
     assert again.last["cached"] == first.last["computed"]
+
+
+def test_evaluating_finds_everything_and_tells_the_figures(first, tiny_job):
+    judged = faceswap("evaluate", tiny_job)
+    assert judged.code == 0, judged.stderr
+    assert judged.computed == {}
+    assert judged.last["quality"] == first.report["quality"]
+    assert judged.last["truth"] == first.report["truth"]
+
+
+def test_a_preview_shows_one_frame_as_the_video_does(first, tiny_job, clips):
+    shown = faceswap("preview", tiny_job, "--frame", 17)
+    assert shown.code == 0, shown.stderr
+    assert (len(shown.lines), shown.last["frame"], shown.last["state"]) == (1, 17, "swapped")
+    assert shown.last["steps"] == 20
+    picture = cv2.imread(shown.last["preview"])
+    assert picture.shape == (144, 2 * 256 + 8, 3)
+    plate, video = (frame_of(path, 17) for path in (clips["plate"], first.last["output"]))
+    before, after = picture[:, :256, ::-1].astype(int), picture[:, 264:, ::-1].astype(int)
+    assert np.array_equal(before, plate)
+    assert np.abs(after - video)[30:].mean() < 3, "all but the label and what encoding costs"
+    assert np.abs(after - before).max() > 20
+    drawn = faceswap("preview", tiny_job, "--frame", 17, "--overlay", "boxes,landmarks,mask")
+    assert (cv2.imread(drawn.last["preview"]) != picture).any()
+
+
+def frame_of(path, number):
+    from faceswap_core.video.reader import decode_linear, to_rgb
+
+    return to_rgb(next(islice(decode_linear(path), number, None))).astype(int)
+
+
+def test_a_preview_of_what_is_not_there_ends_with_2(first, tiny_job):
+    beyond = faceswap("preview", tiny_job, "--frame", 4000)
+    assert (beyond.code, beyond.last["error"]) == (2, "SettingsError")
+    assert "0 to 39" in beyond.last["message"]
+    assert faceswap("preview", tiny_job, "--frame", 1, "--overlay", "hats").code == 2
+    untrained = faceswap("preview", tiny_job, "--frame", 1, "--set", f"workspace={tiny_job.parent / 'none'}")
+    assert untrained.code == 2
+    assert "no training has ended" in untrained.last["message"]
 
 
 def test_other_smoothing_computes_only_what_comes_after(first, tiny_job):
