@@ -54,7 +54,7 @@ def measure(
             plate.video,
             i,
             plate.frames[i],
-            plate.detections[i],
+            plate.tracks[i],
             smoothed[i],
             limit,
             sample,

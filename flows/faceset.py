@@ -48,8 +48,6 @@ class Faceset:
     """The source."""
     frames: list[ManifestRef]
     """FRAMES of each chunk."""
-    detections: list[ManifestRef]
-    """DETECTIONS of each chunk."""
     tracks: list[ManifestRef]
     """TRACKS of each chunk."""
     aligned: list[AlignedChunk]
@@ -203,8 +201,7 @@ def _collected(work: _Work) -> Faceset:
     def told(i: int, _: ManifestRef) -> None:
         progress.finished(layout.ALIGNED, part_name(work.video, i), work.frames[i]["rows"])
 
-    chunks = _chunks(gather(work.aligning, told), gather(work.masking))
-    return Faceset(work.video, work.frames, list(work.found), work.tracks, chunks)
+    return Faceset(work.video, work.frames, work.tracks, _chunks(gather(work.aligning, told), gather(work.masking)))
 
 
 def _chunks(aligned: Sequence[ManifestRef], masks: Sequence[ManifestRef]) -> list[AlignedChunk]:

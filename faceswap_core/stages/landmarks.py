@@ -1,7 +1,7 @@
 """composite + the faces of its plate -> how far the landmarks, the pose, mouth and eyes went astray.
 
 FaceMesh's points tremble with the crop that it is given by about as much as a swap does. Plate and composite are
-therefore shown to it in the same crops, several a face, and the mean of its answers counts.
+therefore shown to it in the same crops, several a face about its steadied place, and the mean of its answers counts.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from faceswap_core.faces.tracking import overlap
 from faceswap_core.manifest import Row
 from faceswap_core.modelstore import locate
 from faceswap_core.quality.metrics import landmark_nme
-from faceswap_core.schemas import DETECTIONS
+from faceswap_core.schemas import TRACKS
 from faceswap_core.storage import Workspace
 from faceswap_core.types import F64, U8, ManifestRef
 
@@ -50,14 +50,17 @@ class Found:
         return float(np.linalg.norm(self.points5[1] - self.points5[0]))
 
 
-def plate_faces(workspace: Workspace, detections: ManifestRef, frames: Set[int]) -> dict[tuple[int, int], Found]:
-    """The faces of DETECTIONS in some frames, by frame_index and face_index."""
-    columns = ["frame_index", "face_index", "box_xyxy", "points5", "points_dense"]
+def plate_faces(workspace: Workspace, tracks: ManifestRef, frames: Set[int]) -> dict[tuple[int, int], Found]:
+    """The subject's faces in some frames of one chunk, by frame_index and face_index; interpolated ones left out.
+
+    The five points are those that were detected; the dense ones are steadied, and say where to look.
+    """
+    columns = ["frame_index", "face_index", "subject", "box_xyxy", "points5_raw", "points_dense", "interpolated"]
     found = {}
-    for row in manifest.stream(workspace, detections, DETECTIONS, columns):
-        if row["frame_index"] in frames:
+    for row in manifest.stream(workspace, tracks, TRACKS, columns):
+        if row["frame_index"] in frames and row["subject"] is not None and not row["interpolated"]:
             dense = None if row["points_dense"] is None else np.array(row["points_dense"], np.float64).reshape(-1, 2)
-            points = np.array(row["points5"], np.float64).reshape(5, 2)
+            points = np.array(row["points5_raw"], np.float64).reshape(5, 2)
             one = Found(np.array(row["box_xyxy"], np.float64), points, dense)
             found[row["frame_index"], row["face_index"]] = one
     return found
@@ -88,7 +91,7 @@ def reader_of(settings: DetectSettings, device: str) -> Reader | None:
 
 
 class MeshReader:
-    """Reads the mesh in several crops about the plate's own, the same for plate and composite."""
+    """Reads the mesh in several crops about the plate's steadied one, the same for plate and composite."""
 
     def __init__(self, mesh: FaceMesh) -> None:
         """Take the network."""
@@ -133,8 +136,8 @@ class DetectorReader:
         return Found(faces.boxes_xyxy[best].astype(np.float64), faces.points5[best].astype(np.float64), dense)
 
     def read_plate(self, picture: U8, detected: Found) -> Found | None:
-        """What was detected."""
-        return detected
+        """The five points that were detected."""
+        return Found(detected.box_xyxy, detected.points5, None)
 
 
 def landmark_figures(made: Found | None, plate: Found) -> Row:

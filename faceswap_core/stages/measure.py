@@ -64,7 +64,7 @@ def measure_quality(
     workspace: Workspace,
     plate: FileRef,
     frames: ManifestRef,
-    detections: ManifestRef,
+    tracks: ManifestRef,
     smoothed: ManifestRef,
     limit: int,
     sample: Sample | None,
@@ -85,7 +85,7 @@ def measure_quality(
         workspace: where manifests are.
         plate: the source.
         frames: FRAMES of the chunk.
-        detections: DETECTIONS of the chunk.
+        tracks: TRACKS of the chunk.
         smoothed: SMOOTHED of the chunk.
         limit: frames that are measured, at most.
         sample: which of them are measured in every variant, if any.
@@ -100,7 +100,7 @@ def measure_quality(
     """
     cap_threads(1)
     chunk, _ = published_chunk(workspace, frames)
-    judge = _Judge(workspace, detections, smoothed, limit, sample, blend, detect, device)
+    judge = _Judge(workspace, tracks, smoothed, limit, sample, blend, detect, device)
     pictures = _pictures(workspace, truth, judge.wanted) if truth else iter(())
     aim = next(pictures, None)
     for frame in read_frames(workspace, plate, frames) if judge.wanted else ():
@@ -135,7 +135,7 @@ class _Judge:
     def __init__(
         self,
         workspace: Workspace,
-        detections: ManifestRef,
+        tracks: ManifestRef,
         smoothed: ManifestRef,
         limit: int,
         sample: Sample | None,
@@ -147,7 +147,7 @@ class _Judge:
         self.patches = patches_by_frame(workspace, smoothed)
         self.unsmoothed = patches_by_frame(workspace, sample["unsmoothed"]) if sample else {}
         self.wanted = sorted(self.patches)[:limit]
-        self.faces = plate_faces(workspace, detections, set(self.wanted))
+        self.faces = plate_faces(workspace, tracks, set(self.wanted))
         self.reader = reader_of(detect, device)
         self.variants = {name: _Variant(name) for name in ("swap", "unsmoothed", "no_swap", "ideal")}
         self.last: Scene | None = None

@@ -45,7 +45,7 @@ def measured(chain, plate, smoothed, truth):
             chain.workspace,
             plate.video,
             plate.frames[chunk],
-            plate.detections[chunk],
+            plate.tracks[chunk],
             patches or smoothed[chunk],
             limit,
             sample,
