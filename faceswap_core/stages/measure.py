@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypedDict
 
+import cv2
 from av.video.frame import VideoFrame
 
 from faceswap_core import layout, manifest
 from faceswap_core.config import BlendSettings, DetectSettings
-from faceswap_core.errors import SettingsError
+from faceswap_core.errors import ManifestError, MediaError, SettingsError
 from faceswap_core.manifest import Row
 from faceswap_core.schemas import FRAMES, QUALITY
 from faceswap_core.stages.composites import Edit, Place, composite, ideal, laid, place_of, weight_in
@@ -26,6 +28,7 @@ from faceswap_core.types import F32, U8, FileRef, ManifestRef, Progress, no_prog
 from faceswap_core.video.colour import to_rgb
 from faceswap_core.video.reader import DecodedFrame
 
+_log = logging.getLogger(__name__)
 _WIDEST = 320
 """Columns of a picture of a face, at most."""
 
@@ -154,10 +157,17 @@ class _Judge:
         self.pictures: dict[tuple[int, int], tuple[bytes, bytes]] = {}
 
     def take(self, decoded: DecodedFrame, truth: U8 | None) -> None:
-        """Measure one frame in the variants that are due."""
+        """Measure one frame in the variants that are due; one whose face cannot be laid in has failed and has none."""
+        if decoded.frame_index not in self.wanted or decoded.corrupt:
+            return
+        try:
+            self._take(decoded, truth)
+        except (MediaError, ManifestError, cv2.error, ValueError) as error:
+            _log.warning("frame %d is not measured: %s", decoded.frame_index, error)
+
+    def _take(self, decoded: DecodedFrame, truth: U8 | None) -> None:
         number, frame = decoded.frame_index, decoded.frame
-        rows = self.patches.get(number, []) if number in self.wanted and not decoded.corrupt else []
-        found = (place_of(row, self.blend, (frame.width, frame.height)) for row in rows)
+        found = (place_of(row, self.blend, (frame.width, frame.height)) for row in self.patches[number])
         if not (places := [place for place in found if place is not None]):
             return
         plate = to_rgb(frame)

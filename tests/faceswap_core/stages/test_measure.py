@@ -209,6 +209,15 @@ def test_a_change_outside_the_patches_is_a_leak(chain, plate, smoothed):
     assert np.array_equal(to_rgb(frame.frame), before), "the frame is as it was"
 
 
+def test_a_frame_whose_patch_is_broken_is_left_out(chain, smoothed, measured):
+    def broken(row):
+        return {"patch": {"bytes": b"no image", "path": None}} if row["frame_index"] == 10 else {}
+
+    found = measured(patches=changed(chain, smoothed[1], broken), truth=None)
+    assert [row["frame_index"] for row in found] == [8, 9, 11, 12, 13, 14, 15]
+    assert [row["warp"] is None for row in found] == [True, False, True, False, False, False, False]
+
+
 def test_fewer_frames_are_measured_where_that_is_asked_for(measured):
     assert [row["frame_index"] for row in measured(limit=3, truth=None)] == [8, 9, 10]
     assert measured(limit=0, truth=None) == []
