@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 
 from av.container import InputContainer, OutputContainer
-from av.stream import AttachmentStream, Discard, Disposition, Stream
+from av.stream import AttachmentStream, DataStream, Discard, Disposition, Stream
 
 from faceswap_core.video.container import open_input
 from faceswap_core.video.facts import codec_of
@@ -76,7 +76,7 @@ def is_camera_data(stream: Stream) -> bool:
 
     GoPro, Android, Apple, Sony and DJI have a format each, none of which FFmpeg tells apart from other unknown data.
     """
-    return stream.type == "data" and stream.name in _UNKNOWN_DATA and "mov" in stream.container.format.name
+    return isinstance(stream, DataStream) and stream.name in _UNKNOWN_DATA and "mov" in stream.container.format.name
 
 
 def why_not(muxer: str, stream: Stream) -> str:

@@ -38,7 +38,7 @@ class Traced:
         self.done = subprocess.run(
             [
                 *("unshare", "--map-root-user", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"),
-                *("strace", "-f", "-qq", "-s", "0", "-e", CALLS, "-o", log, sys.executable, "-c", code),
+                *("strace", "-f", "--seccomp-bpf", "-qq", "-s", "0", "-e", CALLS, "-o", log, sys.executable, "-c", code),
                 *map(str, arguments),
             ],
             env=env, capture_output=True, text=True, timeout=1200, check=False,
