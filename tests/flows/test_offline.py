@@ -16,7 +16,7 @@ pytestmark = [
 ]
 
 TOOLS = {"unshare": "util-linux", "ip": "iproute2", "strace": "strace"}
-CALLS = "trace=connect,sendto,sendmsg,sendmmsg"
+CALLS = ("-e", "trace=connect,sendto,sendmsg,sendmmsg")
 ADDRESS = re.compile(
     r"sa_family=(?P<family>AF_\w+)"
     r"(?:, sin6?_port=htons\((?P<port>\d+)\).*?(?:inet_addr\(|inet_pton\(AF_INET6, )\"(?P<host>[^\"]*)\")?"
@@ -38,7 +38,7 @@ class Traced:
         self.done = subprocess.run(
             [
                 *("unshare", "--map-root-user", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"),
-                *("strace", "-f", "--seccomp-bpf", "-qq", "-s", "0", "-e", CALLS, "-o", log, sys.executable, "-c", code),
+                *("strace", "-f", "--seccomp-bpf", "-qq", "-s", "0", *CALLS, "-o", log, sys.executable, "-c", code),
                 *map(str, arguments),
             ],
             env=env, capture_output=True, text=True, timeout=1200, check=False,
