@@ -19,6 +19,10 @@ ROWS_PER_GROUP = 64
 """Rows in one row group, so that a stage streams faces instead of holding a chunk."""
 _NUMBERS_PER_GROUP = 4096
 """Rows in one row group of a table of numbers, so that a part of it can be read alone."""
+MAX_ROWS = 1 << 23
+"""Rows of one manifest, at most: a frame each of 38 hours at 60 a second. Millions fit into some KB of Parquet."""
+_MAX_BYTES = 1 << 30
+"""Memory that the numbers of a manifest which is read whole may take."""
 
 Row = dict[str, Any]
 
@@ -109,6 +113,7 @@ def stream(
 def load(workspace: Workspace, ref: ManifestRef, schema: pa.Schema, columns: list[str] | None = None) -> pa.Table:
     """A whole manifest as a table; for manifests without images."""
     with _open(workspace, ref, schema) as file, _damage_named(ref):
+        _check_size(file, ref, columns)
         return file.read(columns=columns)
 
 
@@ -159,4 +164,38 @@ def _open(workspace: Workspace, ref: ManifestRef, schema: pa.Schema) -> pq.Parqu
     if found != wanted:
         file.close()
         raise ManifestError(f"{path} follows schema {found!r}, not {wanted!r}: remove it and run again")
+    if not file.schema_arrow.equals(schema) or file.metadata.num_rows != ref["rows"] or ref["rows"] > MAX_ROWS:
+        rows = file.metadata.num_rows
+        file.close()
+        raise ManifestError(
+            f"{path} has {rows} rows of {found} where {ref['rows']} and no more than {MAX_ROWS} are expected, or "
+            "other columns than these have: no run of this program wrote it; remove it and run the same command again"
+        )
     return file
+
+
+def _check_size(file: pq.ParquetFile, ref: ManifestRef, columns: list[str] | None) -> None:
+    """Refuse to read whole what would fill the memory: what a file says of its own size is no guard."""
+    fields = [field for field in file.schema_arrow if columns is None or field.name in columns]
+    needed = file.metadata.num_rows * sum(_width(field.type) for field in fields)
+    if needed > _MAX_BYTES:
+        raise ManifestError(
+            f"manifest {ref['path']} would take {needed} bytes of memory, at most {_MAX_BYTES} are read at once: cut "
+            "the video into parts"
+        )
+
+
+def _width(kind: pa.DataType) -> int:
+    """Bytes that a value takes at least."""
+    if pa.types.is_fixed_size_list(kind):
+        return int(kind.list_size) * _width(kind.value_type)
+    if pa.types.is_struct(kind):
+        return sum(_width(field.type) for field in kind)
+    return 8 if pa.types.is_nested(kind) else max(1, _bits(kind) // 8)
+
+
+def _bits(kind: pa.DataType) -> int:
+    try:
+        return int(kind.bit_width)
+    except ValueError:  # text and bytes have an offset each
+        return 64

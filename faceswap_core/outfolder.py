@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from faceswap_core.errors import SettingsError
 from faceswap_core.schemas import DELIVERY, schema_name
 from faceswap_core.storage import disk_full_as_ours, process_lives
+from faceswap_core.types import Json
 
 TABLE = "frames.parquet"
 """The table of a folder; lies in every folder of ours."""
@@ -25,6 +26,9 @@ TABLE_JSON = "frames.json"
 """The same as JSON."""
 PROVENANCE = "provenance.json"
 """What is known of the folder's making, signed."""
+_MAX_ROWS = 1 << 23
+"""Frames of a folder, at most."""
+_ROWS_AT_A_TIME = 64
 _NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES)
 
 
@@ -52,14 +56,29 @@ def files_below(folder: Path) -> set[str]:
 
 def named_files(folder: Path) -> set[str]:
     """Files that the folder's own table names, the tables included; none where it has no table of ours."""
+    found = listed_files(folder)
+    return {TABLE, TABLE_JSON, PROVENANCE} | {name for name, _ in found} if found is not None else set()
+
+
+def listed_files(folder: Path) -> list[tuple[str, str]] | None:
+    """Name and sha256 of every file that a folder's own table lists; None where it has no table of ours."""
     try:
         with pq.ParquetFile(folder / TABLE) as table:
-            if schema_name(table.schema_arrow) != schema_name(DELIVERY):
-                return set()
-            rows = (row for batch in table.iter_batches(columns=["files"]) for row in batch.to_pylist())
-            return {TABLE, TABLE_JSON, PROVENANCE} | {file["file"] for row in rows for file in row["files"]}
-    except (OSError, pa.ArrowException):
-        return set()
+            if not table.schema_arrow.equals(DELIVERY) or schema_name(table.schema_arrow) != schema_name(DELIVERY):
+                return None
+            if table.metadata.num_rows > _MAX_ROWS:
+                return None
+            rows = (
+                row for batch in table.iter_batches(_ROWS_AT_A_TIME, columns=["files"]) for row in batch.to_pylist()
+            )
+            return [(file["file"], file["sha256"]) for row in rows for file in row["files"]]
+    except (OSError, TypeError, pa.ArrowException):
+        return None
+
+
+def child_listed_files(arguments: Json, tell: object) -> list[tuple[str, str]] | None:
+    """`listed_files` of a folder that comes from elsewhere, for a process of its own."""
+    return listed_files(Path(arguments["folder"]))
 
 
 @contextmanager

@@ -94,7 +94,7 @@ def encode_stream(
     return encode.encode_stream(Workspace(workspace), plate, frames, smoothed, blend, encode_settings, tell, label)
 
 
-@stage_task("assemble-video", 3, digests=encoder_digests)
+@stage_task("assemble-video", 4, digests=encoder_digests)
 def assemble_video(
     workspace: str,
     plate: FileRef,

@@ -153,7 +153,7 @@ def seed_of(kind, folder):
     elif kind is as_weights:
         facts = {"model": "original", "resolution": 64, "width": 4, "latent": 8, "sides": ["a", "b"], "coverage": 0.6}
         colors = {n: {"mean": [1, 2, 3], "scale": [1, 1, 1], "shift": [0, 0, 0]} for n in "ab"}
-        facts |= {"eye_distance": 0.4, "step": 3, "colors": colors, "consents": {"a": {"record": "x"}}}
+        facts |= {"eye_distance": 0.4, "step": 3, "colors": colors, "consents": {"a": {"record": "x", "kind": "test"}}}
         save_weights(path, torch.nn.Linear(3, 2), facts)
     elif kind is as_manifest:
         rows = [{"check": str(n), "passed": True, "detail": "x" * n} for n in range(3)]

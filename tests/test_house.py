@@ -25,6 +25,8 @@ PRETRAINED = ROOT / "faceswap_core/faces/detectors/mtcnn.py"
 
 FORBIDDEN_IMPORTS = {"pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal", "joblib"}
 FORBIDDEN_CALLS = {"eval", "exec", "os.system", "os.popen", "torch.load", "pickle.load", "pickle.loads", "joblib.load"}
+FORBIDDEN_CALLS |= {"torch.jit.load", "torch.export.load", "torch.hub.load"}
+FORBIDDEN_METHODS = {"register_custom_ops_library"}
 
 
 def imports_of(tree):
@@ -61,6 +63,8 @@ def faults(source, *, joblib_allowed=False):
         name = dotted(node.func)
         if name in FORBIDDEN_CALLS and not (joblib_allowed and name == "joblib.load"):
             found.append(f"calls {name}")
+        if name.rpartition(".")[2] in FORBIDDEN_METHODS:
+            found.append(f"calls {name}")
         for keyword in node.keywords:
             if keyword.arg in ("shell", "allow_pickle") and not (
                 isinstance(keyword.value, ast.Constant) and not keyword.value.value
@@ -82,6 +86,8 @@ def test_no_module_runs_what_it_reads(path):
         "import joblib",
         "from torch import load",
         "import torch\ntorch.load('x')",
+        "from torch.export import load",
+        "options.register_custom_ops_library('own.so')",
         "eval('1')",
         "exec('1')",
         "import os\nos.system('ls')",

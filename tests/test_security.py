@@ -1,18 +1,16 @@
-"""Guards of the checklist that have no test of their own elsewhere, each tried with what it is there against.
-
-Elsewhere: pickles (`test_pickles`), task records (`tasks/test_options`), hostile media and limits
-(`video/test_hostile`, `video/test_sandbox`), job files (`test_config`, `test_fuzz`), forbidden calls (`test_house`),
-an open server (`flows/test_service`), leaking keys (`flows/test_pipeline`).
-"""
+"""Guards that have no test of their own elsewhere, each tried with what it is there against; SECURITY.md lists all."""
 
 import importlib
+import importlib.metadata
 import os
 import pkgutil
 import re
 import socket
+import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 from prefect import Flow, Task
 
 import flows
@@ -87,6 +85,23 @@ def test_every_dependency_is_pinned_exactly():
     lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line and line[0] not in "#-"]
     assert len(lines) > 80
     assert [line for line in lines if not re.match(r"[\w.\[\]-]+==\S+$", line)] == []
+
+
+def test_every_test_that_the_table_names_is_there():
+    table = (ROOT / "SECURITY.md").read_text().partition("## Each guard")[2].partition("\n## ")[0]
+    named = re.findall(r"`([\w/]+\.py)(?:::(\w+))?`", table)
+    assert len(named) > 16
+    assert [f"{file}::{name}" for file, name in named if name not in (ROOT / "tests" / file).read_text()] == []
+
+
+def test_what_is_installed_is_what_the_project_asks_for():
+    """A FastAPI beyond its bound would keep Prefect's server from starting."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [Requirement(text) for text in project["dependencies"]]
+    assert [str(r) for r in wanted if not r.specifier.contains(importlib.metadata.version(r.name))] == []
+    (fastapi,) = (r for r in wanted if r.name == "fastapi")
+    assert not fastapi.specifier.contains("0.159.1")
+    assert not fastapi.specifier.contains("0.165.0")
 
 
 def test_a_manifest_that_names_an_address_makes_nobody_call_it(tmp_path):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -29,8 +31,16 @@ class _Swap(nn.Module):
         return self.network.decode(codes, self.target), self.network.decode(codes, self.source)
 
 
-def export_onnx(network: FaceNetwork, resolution: int, path: Path, *, source: int, target: int) -> float:
-    """Write a network as ONNX and check it against itself.
+def export_onnx(
+    network: FaceNetwork,
+    resolution: int,
+    path: Path,
+    *,
+    source: int,
+    target: int,
+    about: Mapping[str, str] = MappingProxyType({}),
+) -> float:
+    """Write a network as ONNX, with ``about`` as the file's metadata, and check it against itself.
 
     The graph takes ``views`` (N, 3, R, R) float32 0..1 of side ``source`` in the common colour space and gives
     ``swapped`` and ``redrawn`` (N, 4, R, R) RGBA 0..1; N is free.
@@ -43,6 +53,7 @@ def export_onnx(network: FaceNetwork, resolution: int, path: Path, *, source: in
         FaceswapError: they differ by more than a thousandth.
     """
     try:
+        import onnx
         import onnxruntime
         import onnxscript  # noqa: F401 (torch's exporter needs it)
     except ImportError as error:
@@ -61,6 +72,9 @@ def export_onnx(network: FaceNetwork, resolution: int, path: Path, *, source: in
         external_data=False,
         verbose=False,
     )
+    model = onnx.load(path)
+    onnx.helper.set_model_props(model, dict(about))
+    onnx.save(model, path)
     with torch.inference_mode():
         wanted = [out.numpy() for out in swap(example)]
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])

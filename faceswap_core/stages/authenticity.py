@@ -9,13 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from faceswap_core.config import LabelSettings
 from faceswap_core.errors import ConsentError, MediaError
-from faceswap_core.outfolder import PROVENANCE, TABLE
-from faceswap_core.schemas import DELIVERY, schema_name
+from faceswap_core.outfolder import PROVENANCE, TABLE, child_listed_files
 from faceswap_core.stages.consent import read_bytes
 from faceswap_core.stages.identity import test_root
 from faceswap_core.stages.sign import SIDECAR
@@ -105,19 +101,17 @@ def _folder(path: Path, anchors: Sequence[bytes]) -> Iterator[Check]:
 def _damaged(folder: Path) -> tuple[list[str], int]:
     """Files that are not as the folder's table says, and how many it names."""
     try:
-        with pq.ParquetFile(folder / TABLE) as table:
-            if schema_name(table.schema_arrow) != schema_name(DELIVERY):
-                return [TABLE], 0
-            rows = [row for batch in table.iter_batches(columns=["files"]) for row in batch.to_pylist()]
-    except (OSError, pa.ArrowException):
+        files = run_limited(child_listed_files, {"folder": str(folder)}, source=folder / TABLE)
+    except MediaError:  # a limit was hit
+        files = None
+    if files is None:
         return [TABLE], 0
-    files = [file for row in rows for file in row["files"]]
     root = folder.resolve()
     bad = []
-    for file in files:
-        path = (folder / file["file"]).resolve()
-        if not path.is_relative_to(root) or not path.is_file() or sha256_file(path) != file["sha256"]:
-            bad.append(str(file["file"]))
+    for name, sha256 in files:
+        path = (folder / name).resolve()
+        if not path.is_relative_to(root) or not path.is_file() or sha256_file(path) != sha256:
+            bad.append(str(name))
     return bad, len(files)
 
 

@@ -39,31 +39,40 @@ class ConsentGate:
         self._job = job
         self.allow_test = allow_test
         """Whether records of kind test count."""
-        self._began = (time.time(), time.monotonic())
+        self._began = (time.time(), _unset_seconds())
 
-    def check(self, before: str) -> dict[str, Grant]:
+    def check(self, before: str, *, training: bool | None = None) -> dict[str, Grant]:
         """The grants of both subjects, by name.
 
         Args:
             before: what follows, for the log.
+            training: whether they must allow training; by default where the job trains.
 
         Raises:
             ConsentError: a record is missing or does not cover the job, or the clock was set meanwhile.
         """
         now = time.time()
-        drift = (now - self._began[0]) - (time.monotonic() - self._began[1])
+        drift = (now - self._began[0]) - (_unset_seconds() - self._began[1])
         if abs(drift) > _CLOCK_SECONDS:
             raise ConsentError(
                 f"the machine's clock was set by {drift:.0f} s while the job ran, so no expiry can be trusted: set "
                 "it right and run the same command again; finished work is kept"
             )
-        grants = job_grants(self._job, now=datetime.fromtimestamp(now, UTC), allow_test=self.allow_test)
+        grants = job_grants(
+            self._job, now=datetime.fromtimestamp(now, UTC), allow_test=self.allow_test, training=training
+        )
         _log.info("consents checked before %s", before)
         return grants
 
 
-def job_grants(job: JobSettings, *, now: datetime, allow_test: bool) -> dict[str, Grant]:
-    """Check the records of both people of a job.
+def _unset_seconds() -> float:
+    """Seconds of a clock that nobody sets and that goes on while the machine sleeps, where the system has one."""
+    asleep_too = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if asleep_too is None else time.clock_gettime(asleep_too)
+
+
+def job_grants(job: JobSettings, *, now: datetime, allow_test: bool, training: bool | None = None) -> dict[str, Grant]:
+    """Check the records of both people of a job; ``training`` as in `ConsentGate.check`.
 
     Raises:
         ConsentError: a record is missing or does not cover the job.
@@ -82,7 +91,7 @@ def job_grants(job: JobSettings, *, now: datetime, allow_test: bool) -> dict[str
         document = read_signed(path)
         grants[name] = check_record(
             document,
-            _wanted(job, name, role),
+            _wanted(job, name, role, training=job.train.model is None if training is None else training),
             trusted=trusted,
             revoked=revoked,
             now=now,
@@ -106,14 +115,14 @@ def job_grants(job: JobSettings, *, now: datetime, allow_test: bool) -> dict[str
     return grants
 
 
-def _wanted(job: JobSettings, name: str, role: Role) -> Wanted:
+def _wanted(job: JobSettings, name: str, role: Role, *, training: bool) -> Wanted:
     return Wanted(
         subject=name,
         role=role,
         project=job.provenance.project or job.name,
         purpose=job.provenance.purpose,
         territories=job.provenance.territories,
-        training=job.train.model is None,
+        training=training,
     )
 
 
@@ -139,19 +148,20 @@ def pictures_of(job: JobSettings, name: str) -> list[Path]:
 
 
 def check_model(workspace: Workspace, weights: FileRef, grants: Mapping[str, Grant]) -> None:
-    """Refuse a network that learned people under other records than the job's; renewed records keep their id.
+    """Refuse a network that learned people under other records than the job's; renewed records keep id and kind.
 
     Raises:
         ConsentError: they differ.
         ManifestError: the weights are no weights of ours.
     """
     path = Path(weights["path"])
-    learned = read_facts(path if path.is_absolute() else workspace.path(weights["path"])).consents
-    wanted = {name: grant["record"] for name, grant in grants.items()}
+    facts = read_facts(path if path.is_absolute() else workspace.path(weights["path"]))
+    learned = {name: f"{record} ({facts.kinds[name]})" for name, record in facts.consents.items()}
+    wanted = {name: f"{grant['record']} ({grant['kind']})" for name, grant in grants.items()}
     if learned != wanted:
         raise ConsentError(
             f"model {path} was trained under the consent records {learned or 'of nobody'}, the job has {wanted}: give "
-            "those records (renewed ones keep their id), or run `faceswap purge` on the old one and train anew"
+            "those records (renewed ones keep their id and kind), or run `faceswap purge` on the old one and train anew"
         )
 
 

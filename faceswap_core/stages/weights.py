@@ -59,6 +59,8 @@ class WeightsFacts:
     """Colours of both sides."""
     consents: dict[str, str]
     """record_id of the consent record that each subject was learned under."""
+    kinds: dict[str, str]
+    """Kind of that record: one that no key signs must not stand in for a person's."""
 
     def side_of(self, subject: str) -> int:
         """0 or 1.
@@ -97,6 +99,7 @@ def read_facts(path: Path) -> WeightsFacts:
             step=int(data["step"]),
             colors=(colors[0], colors[1]),
             consents={str(name): str(grant["record"]) for name, grant in data.get("consents", {}).items()},
+            kinds={str(name): str(grant["kind"]) for name, grant in data.get("consents", {}).items()},
         )
     except (SafetensorError, OSError, KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
         raise ManifestError(

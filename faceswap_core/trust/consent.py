@@ -164,7 +164,8 @@ def check_record(
         raise ConsentError(f"{source}: kind {record.kind!r} and rendered do not go together; render the actor anew")
     if record.record_id in revoked:
         raise ConsentError(
-            f"{source}: record {record.record_id} was revoked: stop and run `faceswap purge {record.record_id}`"
+            f"{source}: record {record.record_id} was revoked: stop and run `faceswap purge {record.record_id} "
+            "--workspace FOLDER`"
         )
     check_time(record, now, source)
     _check_scope(record, wanted, source)

@@ -17,7 +17,7 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from faceswap_core.errors import MediaError
-from faceswap_core.video.carry import ITUNES_TAGS, OWN_TAGS, add_other, copy_tags
+from faceswap_core.video.carry import ITUNES_TAGS, add_other, copy_tags, kept_tags, left_out
 from faceswap_core.video.container import open_input, to_the_damage
 from faceswap_core.video.encoder import container_options
 from faceswap_core.video.holding import copied
@@ -41,7 +41,7 @@ class AssemblyReport:
     streams_copied: tuple[int, ...]
     """Indices of source streams whose packets were copied beside the video."""
     not_carried: tuple[str, ...]
-    """Streams of the source that are absent, each with the reason."""
+    """Streams and tags of the source that are absent, each with the reason."""
     bytes: int
     """Size of the file."""
 
@@ -84,7 +84,7 @@ def assemble(
         open_output(out, muxer, _muxer_options(out, muxer, index, marks)) as container,
     ):
         copies: dict[int, Stream] = {}
-        refused: list[str] = []
+        refused = [left_out(source)]
         for stream in source.streams:
             if stream.index == index.facts.stream_index:
                 video = _add_video(container, first.streams.video[0], index)
@@ -114,7 +114,7 @@ def _write_faults_named(out: Path) -> Iterator[None]:
 def _muxer_options(out: Path, muxer: str, index: FrameIndex, marks: Mapping[str, str]) -> dict[str, str]:
     options = container_options(muxer, index.facts)
     if muxer in MP4_FAMILY:
-        keys = {key for key in (*index.facts.metadata, *marks) if key not in OWN_TAGS}
+        keys = {*kept_tags(index.facts.metadata), *marks}
         options["movflags"] = "+faststart" if keys <= ITUNES_TAGS else "+faststart+use_metadata_tags"
     if out.suffix.lower() in _BLU_RAY_SUFFIXES:
         options["mpegts_m2ts_mode"] = "1"

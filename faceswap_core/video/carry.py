@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 
 from av.container import InputContainer, OutputContainer
-from av.stream import AttachmentStream, Discard, Disposition, Stream
+from av.stream import AttachmentStream, DataStream, Discard, Disposition, Stream
 
 from faceswap_core.video.container import open_input
 from faceswap_core.video.facts import codec_of
@@ -24,6 +24,17 @@ ITUNES_TAGS = frozenset(
     }
 )
 """Tags an MP4 can hold without the QuickTime key list."""
+DESCRIBING_TAGS = ITUNES_TAGS | frozenset(
+    {
+        *("language", "handler_name", "vendor_id", "timecode", "reel_name", "filename", "mimetype"),
+        *("author", "director", "producer", "publisher", "keywords", "displayname", "subtitle", "rating", "aigc"),
+    }
+)
+"""Tags that say what a work is and how its streams are to be used. No other is copied: cameras write down where a
+picture was taken, by which device and whose, and programs the names of files and folders."""
+_QUICKTIME = "com.apple.quicktime."
+_UNKNOWN_DATA = (None, "", "bin_data")
+"""What FFmpeg calls data that it cannot read."""
 _PICTURE_TYPES = {"png": "image/png", "mjpeg": "image/jpeg"}
 """Codec of cover art -> its MIME type."""
 
@@ -42,7 +53,7 @@ def add_other(container: OutputContainer, stream: Stream, path: str | Path, copi
     """
     if is_chapter_track(stream) or is_timecode(stream):
         return ""
-    reason = why_not(container.format.name, stream)
+    reason = "may tell where it was filmed" if is_camera_data(stream) else why_not(container.format.name, stream)
     if not reason:
         _add(container, stream, path, copies)
         return ""
@@ -58,6 +69,14 @@ def is_chapter_track(stream: Stream) -> bool:
 def is_timecode(stream: Stream) -> bool:
     """True for the track in which a QuickTime file keeps its timecode, which is copied as a tag of the video."""
     return stream.type == "data" and "timecode" in stream.metadata
+
+
+def is_camera_data(stream: Stream) -> bool:
+    """True for a track of QuickTime in which a camera writes down where it is and how it is held; it is never copied.
+
+    GoPro, Android, Apple, Sony and DJI have a format each, none of which FFmpeg tells apart from other unknown data.
+    """
+    return isinstance(stream, DataStream) and stream.name in _UNKNOWN_DATA and "mov" in stream.container.format.name
 
 
 def why_not(muxer: str, stream: Stream) -> str:
@@ -105,7 +124,7 @@ def named(stream: Stream) -> str:
 def copy_tags(source: InputContainer, container: OutputContainer, original: Stream, video: Stream) -> None:
     """Container tags, chapters, and the video stream's own tags and disposition, with the timecode."""
     container.metadata.update(kept_tags(source.metadata))
-    container.set_chapters(source.chapters())
+    container.set_chapters([{**chapter, "metadata": kept_tags(chapter["metadata"])} for chapter in source.chapters()])
     for stream in filter(is_timecode, source.streams):
         video.metadata["timecode"] = stream.metadata["timecode"]
     video.metadata.update(kept_tags(original.metadata))
@@ -113,7 +132,18 @@ def copy_tags(source: InputContainer, container: OutputContainer, original: Stre
 
 
 def kept_tags(tags: dict[str, str]) -> dict[str, str]:
-    """Tags worth copying: not those the muxer writes itself, nor mkvmerge's statistics."""
-    return {
-        key: value for key, value in tags.items() if key.lower() not in OWN_TAGS and not key.startswith(_STATISTICS)
-    }
+    """Tags that are copied: those of `DESCRIBING_TAGS`, in any language."""
+    return {key: value for key, value in tags.items() if _plain(key) in DESCRIBING_TAGS}
+
+
+def left_out(source: InputContainer) -> str:
+    """Tags of a file that are not copied, in words; '' where there are none but a muxer's own."""
+    tagged = (source, *source.streams)
+    keys = {key for holder in tagged for key in holder.metadata if _plain(key) not in DESCRIBING_TAGS}
+    told = sorted(key for key in keys if key.lower() not in OWN_TAGS and not key.startswith(_STATISTICS))
+    return f"tags {', '.join(told)}: they may tell of a place, a device or a person" if told else ""
+
+
+def _plain(key: str) -> str:
+    """Name of a tag without its language (``title-eng``) and without QuickTime's prefix."""
+    return key.lower().partition("-")[0].removeprefix(_QUICKTIME)

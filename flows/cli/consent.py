@@ -159,7 +159,8 @@ def revoke(
             mine = {key_id(signer.public_key()): signer.public_key()}
             revoked_ids(before, mine, now, str(revocations))
         write_signed(revocations, with_revocation(before, record_id, signer, now))
-        return {"revoked": record_id, "list": str(revocations), "next": f"faceswap purge {record_id}"}
+        following = f"faceswap purge {record_id} --workspace FOLDER"
+        return {"revoked": record_id, "list": str(revocations), "next": following}
 
     told(work, as_json=False)
 

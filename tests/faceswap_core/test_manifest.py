@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from faceswap_core import manifest, schemas
 from faceswap_core.errors import ManifestError
 from faceswap_core.schemas import DETECTIONS, REPORT, schema_name
-from faceswap_core.storage import Workspace
+from faceswap_core.storage import Workspace, sha256_file
 
 SCHEMAS = [value for value in vars(schemas).values() if isinstance(value, pa.Schema)]
 IDS = [schema_name(schema) for schema in SCHEMAS]
@@ -211,3 +211,43 @@ def test_times_are_whole_ticks_in_every_schema():
 def test_not_a_number_stays_what_it_is(workspace):
     ref = manifest.publish(workspace, "f", "n", schemas.EVALUATION, [{"frame_index": 1, "swap": np.nan}])
     assert math.isnan(next(manifest.stream(workspace, ref, schemas.EVALUATION))["swap"])
+
+
+class TestBombs:
+    """Files whose metadata and digest are right, and that no run of this program wrote."""
+
+    def planted(self, workspace, table, rows=None):
+        path = workspace.root / "planted.parquet"
+        workspace.root.mkdir(exist_ok=True)
+        pq.write_table(table, path, compression="zstd")
+        sha256 = sha256_file(path)
+        return {"path": path.name, "sha256": sha256, "rows": rows or len(table), "schema": schema_name(REPORT)}
+
+    def zeros(self, schema, rows):
+        nothing = [pa.nulls(rows, field.type) for field in schema]
+        return pa.table(nothing, schema=schema)
+
+    def refused(self, workspace, ref, said):
+        for read in (manifest.load, lambda *given: next(manifest.stream(*given)), manifest.metadata):
+            with pytest.raises(ManifestError, match=said):
+                read(workspace, ref, REPORT)
+
+    def test_ten_million_rows_in_a_small_file_are_refused_unread(self, workspace):
+        ref = self.planted(workspace, self.zeros(REPORT, 10_000_000))
+        assert workspace.path(ref["path"]).stat().st_size < 100_000
+        self.refused(workspace, ref, "10000000 rows")
+
+    def test_other_rows_than_the_reference_says_are_refused(self, workspace):
+        self.refused(workspace, self.planted(workspace, self.zeros(REPORT, 70), rows=3), "70 rows")
+
+    def test_other_columns_under_the_name_of_a_schema_are_refused(self, workspace):
+        table = pa.table({"check": [1], "passed": ["x"]}).replace_schema_metadata(REPORT.metadata)
+        self.refused(workspace, self.planted(workspace, table), "other columns")
+
+    def test_a_table_that_fills_the_memory_is_not_read_whole(self, workspace, monkeypatch):
+        monkeypatch.setattr(manifest, "_MAX_BYTES", 1_000_000)
+        wide = pa.schema([("numbers", pa.list_(pa.float64(), 4096))], metadata=REPORT.metadata)
+        ref = self.planted(workspace, self.zeros(wide, 40))
+        assert next(manifest.stream(workspace, ref, wide))
+        with pytest.raises(ManifestError, match="1310720 bytes"):
+            manifest.load(workspace, ref, wide)

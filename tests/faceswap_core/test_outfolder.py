@@ -1,6 +1,8 @@
 import errno
 import os
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from faceswap_core import manifest, outfolder
@@ -119,3 +121,16 @@ def test_a_file_is_linked_or_copied(tmp_path, monkeypatch):
     assert place(tmp_path / "a", tmp_path / "c") is True
     assert (tmp_path / "c").read_text() == "1"
     assert not (tmp_path / "c").samefile(tmp_path / "a")
+
+
+def test_a_table_that_no_run_wrote_lists_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(outfolder, "_MAX_ROWS", 2)
+    few, many = (pa.Table.from_pylist([{"files": []}] * count, schema=DELIVERY) for count in (2, 3))
+    pq.write_table(few, tmp_path / TABLE)
+    assert outfolder.listed_files(tmp_path) == []
+    other = pa.table({"files": [1]}).replace_schema_metadata(DELIVERY.metadata)
+    for table in (many, other):
+        pq.write_table(table, tmp_path / TABLE, compression="zstd")
+        assert outfolder.listed_files(tmp_path) is None
+    (tmp_path / TABLE).write_bytes(b"PAR1")
+    assert outfolder.listed_files(tmp_path) is None

@@ -1,5 +1,6 @@
 """`faceswap up` and the inbox, with the real server, worker and flow processes."""
 
+import base64
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ import pytest
 from conftest import faceswap
 
 from faceswap_core.errors import SettingsError
+from flows import server as server_module
 from flows import service
 from flows.zombies import bury
 
@@ -75,6 +77,32 @@ def test_an_open_address_without_an_auth_string_is_refused(monkeypatch, host):
         service.refuse_open_door(host)
     monkeypatch.setenv("PREFECT_SERVER_API_AUTH_STRING", "user:secret")
     service.refuse_open_door(host)
+
+
+@pytest.mark.flow
+@pytest.mark.release
+def test_with_an_auth_string_the_server_answers_nobody_without_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("PREFECT_SERVER_API_AUTH_STRING", "user:secret")
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    port = free_port()
+    with server_module.serving(
+        tmp_path, tmp_path / "prefect.db", "127.0.0.1", port, service._settings("127.0.0.1", port)
+    ) as url:
+
+        def status(headers):
+            request = urllib.request.Request(
+                f"{url}/flows/filter", b"{}", {"Content-Type": "application/json", **headers}
+            )
+            try:
+                with urllib.request.urlopen(request, timeout=30) as reply:
+                    return reply.status
+            except urllib.error.HTTPError as error:
+                return error.code
+
+        basic = {name: base64.b64encode(name.encode()).decode() for name in ("user:secret", "user:guess")}
+        assert status({}) == 401
+        assert status({"Authorization": f"Basic {basic['user:guess']}"}) == 401
+        assert status({"Authorization": f"Basic {basic['user:secret']}"}) == 200
 
 
 def test_a_port_in_use_ends_with_3(tmp_path):

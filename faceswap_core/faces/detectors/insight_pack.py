@@ -13,11 +13,13 @@ from typing import Any, Literal
 
 from faceswap_core.errors import EnvironmentFault, ModelMissingError
 from faceswap_core.modelstore import locate_pack
+from faceswap_core.onnxfile import read_onnx
 
 Task = Literal["detection", "landmarks", "recognition"]
 
 LANDMARKS = 106
 """Points of the landmark network that is used."""
+_REMEDY = "it is damaged or no network; fetch it again"
 
 
 def load_pack(pack: str, device: str) -> dict[Task, Any]:
@@ -77,13 +79,7 @@ def _onnxruntime() -> Any:
 
 def _task_of(path: Path) -> Task | None:
     """What the network in a file does, by its inputs and outputs as the library tells them apart."""
-    import onnx
-    from google.protobuf.message import DecodeError
-
-    try:
-        graph = onnx.load(path, load_external_data=False).graph
-    except DecodeError as error:
-        raise _corrupt(path, str(error)) from error
+    graph = read_onnx(path, remedy=_REMEDY).graph
     weights = {tensor.name for tensor in graph.initializer}
     shapes = [_shape(value) for value in graph.input if value.name not in weights]
     if not shapes or not graph.output:
@@ -132,4 +128,4 @@ def _opened(path: Path, providers: list[str]) -> Any:
 
 
 def _corrupt(path: Path, why: str) -> ModelMissingError:
-    return ModelMissingError(f"model file {path} cannot be loaded ({why}): it is damaged or no network; fetch it again")
+    return ModelMissingError(f"model file {path} cannot be loaded ({why}): {_REMEDY}")

@@ -12,6 +12,7 @@ import numpy as np
 
 from faceswap_core.errors import ModelMissingError
 from faceswap_core.faces.detectors.record import Faces, no_faces
+from faceswap_core.onnxfile import read_onnx
 from faceswap_core.types import F32, U8
 
 _OVERLAP = 0.3
@@ -36,8 +37,9 @@ class YunetDetector:
             max_side: longer side, in pixels, to which a larger frame is reduced for the search.
 
         Raises:
-            ModelMissingError: OpenCV cannot load the file as YuNet.
+            ModelMissingError: OpenCV cannot load the file as YuNet, or it names other files.
         """
+        read_onnx(model_file, remedy="it is damaged or no network; fetch it again")
         heard = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # it warns of an option not given
         try:
             self._network = cv2.FaceDetectorYN.create(

@@ -13,6 +13,7 @@ from torch.nn import functional
 from faceswap_core.errors import ModelMissingError
 from faceswap_core.models.losses.files import ARCFACE_HOW
 from faceswap_core.models.losses.shown import Shown
+from faceswap_core.onnxfile import read_onnx
 
 _SIDE = 112
 
@@ -69,16 +70,12 @@ class Arcface(nn.Module):
                 shares from -1 to 1.
 
         Raises:
-            ModelMissingError: the file is no such network.
+            ModelMissingError: the file is no such network, or names other files.
         """
-        import onnx  # slow to import, and only this loss reads such files
-        from google.protobuf.message import DecodeError
+        import onnx  # slow to import
 
         super().__init__()
-        try:
-            graph = onnx.load(str(path)).graph
-        except (DecodeError, OSError, ValueError) as error:
-            raise ModelMissingError(f"{path} is no ONNX file ({error}): {ARCFACE_HOW}") from error
+        graph = read_onnx(path, remedy=ARCFACE_HOW).graph
         unknown = sorted({node.op_type for node in graph.node} - set(_OPERATIONS))
         if unknown or not graph.node:
             raise ModelMissingError(f"{path} has operations {unknown} that no recognition network has: {ARCFACE_HOW}")

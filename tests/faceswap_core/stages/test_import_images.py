@@ -101,6 +101,7 @@ HOSTILE = {
     "damaged.png": damaged(),
     "cut.jpg": jpeg(0.8),
     "bomb.png": png_of(60000, 60000),
+    "wide.png": cv2.imencode(".png", np.zeros((8200, 8200), np.uint8))[1].tobytes(),
     "endless.png": png_of(2**32 - 1, 2**32 - 1),
     "nothing.png": png_of(0, 0),
     "hollow.png": png_of(64, 64),

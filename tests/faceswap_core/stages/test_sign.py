@@ -10,6 +10,7 @@ from pathlib import Path
 import c2pa
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from faceswap_core.config import (
     BlendSettings,
@@ -34,6 +35,7 @@ from faceswap_core.video.index import build_index
 from faceswap_core.video.reader import decode_linear
 from faceswap_core.video.render import write_video
 from faceswap_core.video.samples import samples_of
+from flows.cli import app
 
 LOSSLESS = EncodeSettings(crf=0, preset="draft", options={"preset": "ultrafast"})
 LABEL = LabelSettings(seconds=2)
@@ -179,6 +181,19 @@ class TestTampering:
         assert {"sidecar signed", "sidecar agrees"} <= faults(path, made.roots)
         sidecar.unlink()
         assert "sidecar signed" in faults(path, made.roots)
+
+
+def test_the_command_ends_with_0_for_no_fault_and_with_5_for_any(made, tmp_path):
+    (tmp_path / "root.pem").write_bytes(made.roots[0])
+    path = copy(made, tmp_path)
+
+    def verify():
+        done = CliRunner().invoke(app, ["verify", str(path), "--anchors", str(tmp_path), "--json"])
+        return done.exit_code, json.loads(done.stdout)["passed"]
+
+    assert verify() == (0, True)
+    flipped(path, path.read_bytes().find(b"mdat") + 900)
+    assert verify() == (5, False)
 
 
 def test_without_label_tag_or_a_second_consent_it_does_not_pass(made, tmp_path):

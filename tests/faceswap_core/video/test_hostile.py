@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import socket
 import struct
 import threading
@@ -11,6 +12,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -20,6 +22,7 @@ import pytest
 from faceswap_core.errors import MediaError
 from faceswap_core.video.checked import decode_unchecked, index_unchecked
 from faceswap_core.video.index import plan_chunks
+from faceswap_core.video.render import write_video
 from faceswap_core.video.sandbox import Limits
 
 SOURCES = ("b.mp4", "b.mkv", "b.ts", "prores.mov", "mpeg4.avi", "odd.webm", "moving.gif", "raw.h264")
@@ -144,6 +147,20 @@ def test_name_is_a_file_name(name, tmp_path, sibling, port):
         index_unchecked(name.format(port=port.getsockname()[1], folder=tmp_path), limits=LIMITS)
     assert not sibling
     assert connections(port) == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["-i", "-y.mp4", "; touch owned", "$(touch owned).mp4", "a\nb.mp4", "%03d.mp4", "pipe:0"]
+)
+def test_an_odd_name_is_a_name_and_nothing_else(name, clip, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(clip("b.mp4"), tmp_path / name)
+    assert len(index_unchecked(name, limits=LIMITS)) == len(index_unchecked(clip("b.mp4"), limits=LIMITS))
+    (tmp_path / "made" / name).mkdir(parents=True)
+    pictures = np.zeros((3, 32, 32, 3), np.uint8)
+    write_video(Path("made") / name / "out.mp4", pictures, fps=Fraction(25))
+    written = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    assert written == {name, f"made/{name}/out.mp4"}
 
 
 def test_the_traps_catch_what_opens_without_care(tmp_path, sibling, port):

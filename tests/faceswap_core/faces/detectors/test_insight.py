@@ -141,6 +141,11 @@ class TestGuard:
         (pack / "det.onnx").write_bytes(b"<html>404 Not Found</html>")
         assert "det.onnx cannot be loaded" in self.refused(pack)
 
+    @pytest.mark.parametrize("name", ["det.onnx", "rec.onnx", "2d106.onnx"])
+    def test_file_with_its_weights_elsewhere_is_refused(self, pack, name):
+        tiny_onnx.put_weights_elsewhere(pack / name)
+        assert "lies in another file" in self.refused(pack)
+
     def test_file_of_another_digest_is_refused(self, whole, tmp_path, monkeypatch):
         digests = {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in whole.glob("*.onnx")}
         monkeypatch.setitem(MODEL_PACKS, "tiny", ModelPack(digests, "tiny terms", commercial=True))
@@ -204,6 +209,12 @@ class TestYunet:
         data = (tmp_path / "yunet.onnx").read_bytes()
         (tmp_path / "yunet.onnx").write_bytes(data[: int(len(data) * share)])
         with pytest.raises(ModelMissingError, match=r"yunet\.onnx cannot be loaded"):
+            self.make(tmp_path / "yunet.onnx")
+
+    def test_file_with_its_weights_elsewhere_is_refused(self, tmp_path):
+        tiny_onnx.write_yunet(tmp_path / "yunet.onnx")
+        tiny_onnx.put_weights_elsewhere(tmp_path / "yunet.onnx")
+        with pytest.raises(ModelMissingError, match="lies in another file"):
             self.make(tmp_path / "yunet.onnx")
 
     def test_another_network_is_refused(self, whole):

@@ -109,6 +109,11 @@ def write_arcface(path, seed=0):
     graph.save(path)
 
 
+def put_weights_elsewhere(path):
+    """Move a network's weights into a file beside it, as large networks are kept."""
+    onnx.save_model(onnx.load(path), path, save_as_external_data=True, location="weights.bin", size_threshold=0)
+
+
 def ellipse():
     """106 points about (0, 0) in units of half the crop's side."""
     angle = np.linspace(0, 2 * np.pi, 106, endpoint=False)

@@ -122,6 +122,11 @@ class TestFiles:
         with pytest.raises(ModelMissingError):
             Arcface(tmp_path / "text", WHOLE)
 
+    def test_graph_with_its_weights_elsewhere_is_refused(self, face_file):
+        onnx.save_model(onnx.load(face_file), face_file, save_as_external_data=True, location="w", size_threshold=0)
+        with pytest.raises(ModelMissingError, match="lies in another file"):
+            Arcface(face_file, WHOLE)
+
     def test_graph_of_other_operations_is_refused_by_their_names(self, tmp_path):
         x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, 112, 112])
         graph = helper.make_graph([helper.make_node("Sin", ["x"], ["y"])], "g", [x], [x])
