@@ -82,7 +82,7 @@ def test_colours_are_those_under_the_patchs_alpha(run):
     image = np.zeros((32, 32, 4), np.uint8)
     image[:16, :, :3], image[16:, :, :3], image[..., 3] = 40, 200, half
     (out,) = run([row(0) | {"patch": pack(image)}])
-    assert out["patch_colors"] == measure_colors(image[..., :3], half).flat()
+    np.testing.assert_allclose(out["patch_colors"], measure_colors(image[..., :3], half).flat(), rtol=1e-6)
     (out,) = run([row(0, alpha=0)])
     assert out["patch_colors"] is None
     assert out["view_colors"] is None
