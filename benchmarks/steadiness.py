@@ -79,7 +79,9 @@ class Judge:
         self.points = found_points(self.plate)
         self.eyes = float(np.nanmedian(np.linalg.norm(np.diff(_eyes(self.points), axis=1), axis=-1)))
 
-    def smoothed(self, swapped: Sequence[ManifestRef], aligned: Sequence[AlignedChunk], how: SmoothSettings) -> list[Row]:
+    def smoothed(
+        self, swapped: Sequence[ManifestRef], aligned: Sequence[AlignedChunk], how: SmoothSettings
+    ) -> list[Row]:
         """Rows of SMOOTHED of the whole plate."""
         rows = []
         for i, ref in enumerate(swapped):

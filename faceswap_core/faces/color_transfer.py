@@ -1,7 +1,7 @@
 """a patch and the plate's face under it -> the patch in the plate's colours.
 
-Statistics are measured apart from their use, so that they can be averaged over time before a patch is changed:
-colours that follow every single frame flicker.
+Statistics are measured apart from their use, so that their spread can be averaged over time before a patch is changed:
+contrasts that follow every single frame flicker.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ FLAT_LENGTH = _ENDS[-1]
 
 def measure_colors(image: U8, mask: U8) -> ColorStats | None:
     """Colours of an image (H, W, 3) where its mask (H, W) is 128 or more; None where that is nowhere."""
-    pixels = image[mask >= 128]
+    pixels = np.take(image.reshape(-1, 3), np.flatnonzero(mask >= 128), axis=0)
     if not len(pixels):
         return None
     covariance, mean = cv2.calcCovarMatrix(pixels, None, _OF_ROWS, ctype=cv2.CV_64F)  # type: ignore[call-overload]
@@ -71,15 +71,20 @@ _OF_ROWS = cv2.COVAR_NORMAL | cv2.COVAR_ROWS | cv2.COVAR_SCALE
 
 
 def _quantiles(pixels: U8) -> F64:
-    """Evenly spaced quantiles (3, LEVELS) of (N, 3) colours, straight lines between neighbours."""
-    place = _SHARES * (len(pixels) - 1)
+    """Evenly spaced quantiles (3, LEVELS) of (N, 3) colours, straight lines between neighbours.
+
+    The three histograms stand in one row, so that their running sums find the n-th smallest value of each at once.
+    """
+    count = len(pixels)
+    until = np.cumsum(np.bincount((pixels + _BINS).ravel(), minlength=3 * 256))
+    place = _SHARES * (count - 1)
     low = np.floor(place)
-    ranks = np.stack([low, np.ceil(place)])
-    found = [np.searchsorted(np.cumsum(np.bincount(c)), ranks, side="right") for c in pixels.T]
-    below, above = np.stack(found, axis=1)  # (2, 3, LEVELS)
+    ranks = np.stack([low, np.ceil(place)])[:, None] + count * np.arange(3)[:, None]  # (2, 3, LEVELS)
+    below, above = np.searchsorted(until, ranks, side="right") - _BINS[:, None]
     return np.asarray(below + (place - low) * (above - below), np.float64)
 
 
+_BINS = np.array([0, 256, 512])
 _SHARES = np.linspace(0, 1, LEVELS)
 
 
@@ -87,6 +92,24 @@ def averaged(stats: Sequence[F64], weights: Sequence[float]) -> F64:
     """Weighted mean of statistics of neighbouring frames, each as `ColorStats.flat`; weights need not sum to 1."""
     shares = np.array(weights) / np.sum(weights)
     return np.einsum("n,nv->v", shares, np.array(stats))
+
+
+def centred(stats: F64, image: U8, mask: U8) -> F64 | None:
+    """Statistics, as `ColorStats.flat`, moved to the mean colours of an image (H, W, 3) under its mask (H, W).
+
+    Averaged over time, a spread is steady; an averaged mean lags behind what the face does, and that flickers.
+
+    Returns:
+        The same numbers about other means; None where the mask is nowhere 128 or more.
+    """
+    inside = (mask >= 128).astype(np.uint8)
+    if not inside.any():
+        return None
+    moved = stats.copy()
+    moved[_ENDS[0] : _ENDS[1]] = cv2.mean(image, inside)[:3]
+    moved[_ENDS[3] : _ENDS[4]] = cv2.mean(_lab(image.astype(np.float32) / np.float32(255)), inside)[:3]
+    moved[_ENDS[2] : _ENDS[3]] += np.repeat(moved[:3] - stats[:3], LEVELS)
+    return moved
 
 
 def _lab(rgb: F32) -> F32:

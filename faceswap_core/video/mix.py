@@ -43,19 +43,25 @@ def mix_rect(frame: VideoFrame, rect_xywh: Rect, draw: Callable[[Rect], tuple[F3
     to_codes = np.column_stack(rgb_to_codes(frame, samples.bits))
     x, y, width, height = _whole_blocks(rect_xywh, samples.block_wh)
     over, weight = draw((x, y, width, height))
-    codes = np.asarray(cv2.transform(over, to_codes), np.float32)
-    at = np.nonzero((cv2.inRange(over, _BLACK, _WHITE) == 0) & (weight > 0))
+    at = _overshooting(over)
     excess = _excess(samples, (at[0] + y, at[1] + x), over[at], weight[at], to_codes)
+    keep = {block: 1 - _means(weight, *block) for block in {(1, 1), samples.block_wh}}
     for channel, view in enumerate(samples.views):
-        across, down = samples.block_wh if channel else (1, 1)
-        laid = codes[..., channel] * weight
+        across, down = block = samples.block_wh if channel else (1, 1)
+        laid = np.asarray(cv2.transform(over, to_codes[channel : channel + 1]), np.float32)
+        laid *= weight
         laid[at] -= excess[:, channel]
         part = view[y // down : (y + height) // down, x // across : (x + width) // across]
-        _mix(part, _means(laid, across, down), 1 - _means(weight, across, down), samples)
+        _mix(part, _means(laid, *block), keep[block], samples)
     return frame
 
 
-_BLACK, _WHITE = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+def _overshooting(over: F32) -> tuple[I64, I64]:
+    """Rows and columns of pixels beyond black or white."""
+    if over.min() >= 0 and over.max() <= 1:
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    rows, columns = np.nonzero(cv2.inRange(over, (0.0,) * 3, (1.0,) * 3) == 0)
+    return rows, columns
 
 
 def _whole_blocks(rect_xywh: Rect, block_wh: tuple[int, int]) -> Rect:
@@ -66,7 +72,7 @@ def _whole_blocks(rect_xywh: Rect, block_wh: tuple[int, int]) -> Rect:
 
 
 def _excess(samples: Samples, at: tuple[I64, I64], over: F32, weight: F32, to_codes: F32) -> F32:
-    """By how much the codes (K, 3) of mixed pixels lie beyond those of black and white.
+    """By how much the codes (K, 3) of mixed pixels lie beyond those of black and white; 0 where nothing is laid.
 
     Args:
         samples: of the frame.
@@ -78,11 +84,14 @@ def _excess(samples: Samples, at: tuple[I64, I64], over: F32, weight: F32, to_co
     found = np.empty_like(over)
     for channel, view in enumerate(samples.views):
         across, down = samples.block_wh if channel else (1, 1)
-        rows, columns = (np.minimum(a // step, n - 1) for a, step, n in zip(at, (down, across), view.shape, strict=True))
+        rows, columns = (
+            np.minimum(a // step, n - 1) for a, step, n in zip(at, (down, across), view.shape, strict=True)
+        )
         found[:, channel] = view[rows, columns] >> samples.shift
     rgb = (found - to_codes[:, 3]) @ np.linalg.inv(to_codes[:, :3]).T
     mixed = rgb + weight[:, None] * (over - rgb)
-    return np.asarray((mixed - np.clip(mixed, 0, 1)) @ to_codes[:, :3].T, np.float32)
+    beyond = (mixed - np.clip(mixed, 0, 1)) * (weight > 0)[:, None]
+    return np.asarray(beyond @ to_codes[:, :3].T, np.float32)
 
 
 def _means(image: F32, across: int, down: int) -> F32:

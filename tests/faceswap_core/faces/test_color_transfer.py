@@ -8,6 +8,7 @@ from faceswap_core.faces.color_transfer import (
     ColorStats,
     Look,
     averaged,
+    centred,
     measure_colors,
 )
 
@@ -130,3 +131,14 @@ def test_a_single_pixel_has_its_own_colour_as_every_quantile():
     mask = np.zeros_like(FULL)
     mask[5, 7] = 255
     np.testing.assert_array_equal(measure_colors(PATCH, mask).quantiles, PATCH[5, 7][:, None].repeat(17, 1))
+
+
+def test_statistics_moved_to_another_mean_keep_their_spread():
+    here, there = measure_colors(PATCH, FULL), measure_colors(PLATE, FULL)
+    moved = ColorStats.from_flat(centred(here.flat(), PLATE, FULL))
+    np.testing.assert_allclose(moved.mean, there.mean)
+    np.testing.assert_allclose(moved.lab_mean, there.lab_mean, rtol=1e-4)
+    np.testing.assert_allclose(moved.quantiles - moved.mean[:, None], here.quantiles - here.mean[:, None])
+    for name in ("covariance", "lab_std"):
+        np.testing.assert_array_equal(getattr(moved, name), getattr(here, name))
+    assert centred(here.flat(), PLATE, np.zeros_like(FULL)) is None

@@ -65,7 +65,9 @@ def test_samples_without_weight_and_beyond_the_blocks_are_left(pix_fmt):
     frame = plate(pix_fmt)
     for plane in frame.planes:
         noise = np.frombuffer(plane, np.uint16 if "10" in pix_fmt else np.uint8)
-        noise[:] = rng.integers(0, 1 << (10 if "10" in pix_fmt else 8), noise.shape) << (6 if pix_fmt == "p010le" else 0)
+        noise[:] = rng.integers(0, 1 << (10 if "10" in pix_fmt else 8), noise.shape) << (
+            6 if pix_fmt == "p010le" else 0
+        )
     before = samples(frame)
     mix_rect(frame, RECT, drawn())
     x, y, w, h = RECT
