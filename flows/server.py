@@ -26,8 +26,8 @@ import platformdirs
 from faceswap_core.errors import EnvironmentFault
 from flows.zombies import bury
 
-STARTUP_SECONDS = 90.0
-"""A fresh database takes 11-14 s on two idle cores."""
+STARTUP_SECONDS = 180.0
+"""A fresh database takes 11-14 s on two idle cores, ten times as long on busy ones."""
 RECORD = "server.json"
 """File in PREFECT_HOME in which `faceswap up` leaves ``{"api_url": ...}``."""
 _LOG = "embedded-server.log"

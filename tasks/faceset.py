@@ -39,7 +39,7 @@ def decode_frames(
     return decode.decode_frames(Workspace(workspace), video, plan, chunk_index, limits, tell)
 
 
-@stage_task(layout.DETECTIONS, 3, run_name="detect-faces-{chunk_index:04d}", digests=detector_digests)
+@stage_task(layout.DETECTIONS, 4, run_name="detect-faces-{chunk_index:04d}", digests=detector_digests)
 def detect_faces(
     workspace: str,
     video: FileRef,

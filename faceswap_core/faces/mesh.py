@@ -27,8 +27,8 @@ _FAST = 0.06
 """Change of a region within one frame, in sides or radians, above which it follows at once."""
 _EYES = ((33, 133, 159, 145), (263, 362, 386, 374))
 """Corners and lids of both eyes, the one at the image's left first."""
-_NOSE, _MOUTH = 4, (61, 291)
-"""Tip of the nose; corners of the mouth."""
+_FIVE = np.array([*_EYES[0], *_EYES[1], 4, 61, 291])
+"""The eyes, the tip of the nose, the corners of the mouth."""
 
 
 class Region(NamedTuple):
@@ -44,8 +44,8 @@ class Region(NamedTuple):
 
 def five_of_mesh(points: F64) -> F64:
     """Mesh (468, 2) -> (5, 2): centres of the eyes, tip of the nose, corners of the mouth."""
-    eyes = [points[list(eye)].mean(0) for eye in _EYES]
-    return np.stack([*eyes, points[_NOSE], points[_MOUTH[0]], points[_MOUTH[1]]])
+    marks = points[_FIVE]
+    return np.concatenate([marks[:8].reshape(2, 4, 2).mean(1), marks[8:]])
 
 
 def region_of_detection(box_xyxy: F64, points5: F64) -> Region:
@@ -58,11 +58,13 @@ def region_of_mesh(points: F64) -> Region:
     """Where to look for the mesh of a face in the next frame: about its points (468, 2) in this one, in px."""
     five = five_of_mesh(points)
     angle = _tilt(five[0], five[1])
-    turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
-    level = (points + 0.5) @ turn
-    low, high = level.min(0), level.max(0)
-    x, y = turn @ ((low + high) / 2)
-    return Region((float(x), float(y)), _MARGIN * float((high - low).max()), angle)
+    cosine, sine = math.cos(angle), math.sin(angle)
+    x, y = points.T + 0.5
+    along, down = x * cosine + y * sine, y * cosine - x * sine
+    left, right, top, bottom = (float(edge) for edge in (along.min(), along.max(), down.min(), down.max()))
+    u, v = (left + right) / 2, (top + bottom) / 2
+    side = _MARGIN * max(right - left, bottom - top)
+    return Region((u * cosine - v * sine, u * sine + v * cosine), side, angle)
 
 
 def steadied(region: Region, before: Region) -> Region:

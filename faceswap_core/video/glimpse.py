@@ -32,10 +32,10 @@ class Glimpse:
 
 
 def glimpse(path: str | Path, frame_index: int) -> Glimpse:
-    """Look at one frame.
+    """Look at one frame; beyond the last one it counts from the first again.
 
     Raises:
-        MediaError: the file is no video, has no such frame, or a limit was hit.
+        MediaError: the file is no video, its frame cannot be decoded, or a limit was hit.
     """
     found = run_limited(child_glimpse, {"path": str(path), "frame_index": frame_index}, source=path)
     picture = np.frombuffer(bytes.fromhex(found["picture"]), np.uint8).reshape(*GLIMPSE_WH[::-1], 3)
@@ -44,12 +44,13 @@ def glimpse(path: str | Path, frame_index: int) -> Glimpse:
 
 def child_glimpse(arguments: Json, tell: Tell) -> Json:
     """The child's side of `glimpse`."""
-    path, wanted = arguments["path"], arguments["frame_index"]
+    path = arguments["path"]
     cv2.setNumThreads(1)
     with open_input(path) as container:
         stream = pick_video(container, path)
         read_only(container, stream)
         frames = sum(bool(packet.size) for packet in to_the_damage(container.demux(stream)))
+    wanted = arguments["frame_index"] % max(1, frames)
     for number, frame in enumerate(decode_linear(path)):
         if number == wanted:
             small = reduced(to_rgb(frame))

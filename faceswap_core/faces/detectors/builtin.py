@@ -36,6 +36,8 @@ _PRESENCE = 0.5
 """Probability of a face below which the mesh has lost it."""
 _SAME = 0.3
 """Overlap (intersection over union) above which MTCNN's box is that of a face that is followed."""
+_SURE = 0.99
+"""Score of a followed face that no further search needs to raise."""
 _TWICE = 0.5
 """Overlap above which one face is followed twice; two that touch, or that pass each other, overlap less."""
 
@@ -104,7 +106,7 @@ class BuiltinDetector:
     def _search(self, image: U8, followed: list[_Face]) -> list[_Face]:
         """The faces followed and those found beside them; where there is none, the frame is turned to both sides."""
         for quarters in (0, 1, -1):
-            for seen in self._seen(image, quarters):
+            for seen in self._seen(image, quarters, followed):
                 same = _first_like(seen.box_xyxy, followed, _SAME)
                 if same is not None:
                     followed[same] = replace(followed[same], score=max(followed[same].score, seen.score))
@@ -114,8 +116,11 @@ class BuiltinDetector:
                 break
         return followed
 
-    def _seen(self, image: U8, quarters: int) -> list[_Seen]:
-        """What MTCNN sees once the frame was turned by quarters of a full turn, in px of the frame as it is."""
+    def _seen(self, image: U8, quarters: int, followed: list[_Face]) -> list[_Seen]:
+        """What MTCNN sees once the frame was turned by quarters of a full turn, in px of the frame as it is.
+
+        Where it stands upright, nobody looks again for faces that are followed and sure.
+        """
         height, width = image.shape[:2]
         turned = np.ascontiguousarray(np.rot90(image, quarters))
         min_face = min(1.0, self._min_face * height / max(1, turned.shape[0]))
@@ -124,9 +129,10 @@ class BuiltinDetector:
             min_face=min_face,
             max_side=self._max_side,
             refine=False,
-            contrast=not quarters,
+            contrast=not quarters and not followed,
         )
-        found = search.detect(turned)
+        sure = [face.box_xyxy for face in followed if face.score >= _SURE and not quarters]
+        found = search.search(turned, np.array(sure, np.float64).reshape(-1, 4))
         points = _turned_back(found.points5.astype(np.float64), quarters, (width, height))
         corners = _turned_back(found.boxes_xyxy.astype(np.float64).reshape(-1, 2, 2), quarters, (width, height))
         boxes = np.hstack([corners.min(1), corners.max(1)])

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from faceswap_core.faces.detectors.record import Faces, no_faces
 from faceswap_core.modelstore import locate
-from faceswap_core.types import F32, F64, U8
+from faceswap_core.types import F32, F64, U8, Bool
 
 _PYRAMID_FACTOR = 0.709
 _REFINE_SHIFTS = ((0.0, 0.0, 1.0), (-0.06, 0.0, 1.0), (0.06, 0.0, 1.0), (0.0, -0.06, 1.0), (0.0, 0.06, 1.0))
@@ -118,18 +118,23 @@ class MtcnnDetector:
         for name in _SHAPES:
             _network(name)
 
-    @torch.no_grad()
     def detect(self, image: U8, *, follows: bool = False) -> Faces:
         """Find the faces of one frame (H, W, 3) RGB, whatever came before it; best score first."""
+        return self.search(image, np.zeros((0, 4)))
+
+    @torch.no_grad()
+    def search(self, image: U8, known_xyxy: F64) -> Faces:
+        """Find the faces of one frame (H, W, 3) RGB beside those that stand in known boxes (N, 4) px; best first."""
         if not image.size:
             return no_faces()
         scale = min(1.0, self.max_side / max(image.shape[:2]))
         small = _resized(image, scale) if scale < 1 else image
-        boxes, scores, points = self._search(small)
-        if self.contrast and not len(scores):
-            boxes, scores, points = self._search(contrasted(small))
         # small px -> frame px, by pixel centres
         factor = np.array([image.shape[1] / small.shape[1], image.shape[0] / small.shape[0]])
+        known = ((known_xyxy.reshape(-1, 2, 2) + 0.5) / factor - 0.5).reshape(-1, 4)
+        boxes, scores, points = self._search(small, known)
+        if self.contrast and not len(scores):
+            boxes, scores, points = self._search(contrasted(small), known)
         boxes = (boxes.reshape(-1, 2, 2) + 0.5) * factor - 0.5
         points = (points + 0.5) * factor - 0.5
         order = np.argsort(-scores, kind="stable")
@@ -139,10 +144,11 @@ class MtcnnDetector:
             points5=points[order].astype(np.float32),
         )
 
-    def _search(self, image: U8) -> tuple[F64, F64, F64]:
-        """Boxes (N, 4), scores (N,) and points (N, 5, 2) of a frame that was reduced."""
+    def _search(self, image: U8, known: F64) -> tuple[F64, F64, F64]:
+        """Boxes (N, 4), scores (N,) and points (N, 5, 2) of a frame that was reduced, beside the known boxes."""
         pyramid = _halves(image)
-        boxes, _ = self._refine(pyramid, self._propose(image))
+        proposals = self._propose(image)
+        boxes, _ = self._refine(pyramid, proposals[~_within(proposals, known)])
         return self._output(pyramid, boxes)
 
     def _propose(self, image: U8) -> F64:
@@ -240,6 +246,14 @@ def _crops(pyramid: list[U8], boxes: F64, size: int) -> U8:
 def _to_input(images: U8) -> Tensor:
     """(N, H, W, 3) uint8 -> (N, 3, H, W) float32, about -1..1."""
     return (torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() - 127.5) / 128
+
+
+def _within(boxes: F64, known: F64) -> Bool:
+    """Which of (N, 4) boxes have their centre in one of (M, 4) others: (N,)."""
+    x, y = ((boxes[:, :2] + boxes[:, 2:]) / 2).T[..., None]
+    left, top, right, bottom = known.T
+    inside = (left <= x) & (x <= right) & (top <= y) & (y <= bottom)
+    return np.asarray(np.any(inside, axis=1), np.bool_)
 
 
 def _sides(boxes: F64) -> F64:

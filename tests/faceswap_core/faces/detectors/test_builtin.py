@@ -37,13 +37,13 @@ def pair():
 def searches(monkeypatch):
     """Counts the frames that MTCNN looks at."""
     seen = []
-    real = MtcnnDetector.detect
+    real = MtcnnDetector.search
 
-    def counted(self, image, *, follows=False):
+    def counted(self, image, known_xyxy):
         seen.append(image.shape)
-        return real(self, image, follows=follows)
+        return real(self, image, known_xyxy)
 
-    monkeypatch.setattr(MtcnnDetector, "detect", counted)
+    monkeypatch.setattr(MtcnnDetector, "search", counted)
     return seen
 
 
@@ -54,6 +54,16 @@ def detector(**settings):
 def moved(image, dx, dy=0):
     """The part of a picture that a camera sees which goes (dx, dy) px to the upper left of it."""
     return np.ascontiguousarray(image[30 - dy : 330 - dy, 90 - dx : 390 - dx])
+
+
+def test_a_search_beside_known_faces_finds_the_others(pair):
+    search = MtcnnDetector(min_score=0.5, min_face=0.1, refine=False, contrast=False)
+    boxes = search.detect(pair).boxes_xyxy
+    assert len(boxes) > 1
+    for one, box in enumerate(boxes.astype(np.float64)):
+        beside = search.search(pair, box[None])
+        np.testing.assert_array_equal(beside.boxes_xyxy, np.delete(boxes, one, axis=0))
+    assert len(search.search(pair, boxes.astype(np.float64))) == 0
 
 
 @needs_mesh

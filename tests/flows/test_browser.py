@@ -1,0 +1,108 @@
+"""The flow UI in a real browser: a run asks who is who, someone chooses, the run goes on.
+
+Chromium comes from the system (``apt install chromium``), as no Python package brings it.
+"""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+from faceswap_core.jobfile import load_job
+from tests.two_actors import write_side_by_side
+
+pytestmark = [pytest.mark.flow, pytest.mark.release]
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+MINUTES = 60_000
+"""Playwright counts in milliseconds."""
+
+
+@pytest.fixture
+def page():
+    """An empty page; pictures of it go to the folder FACESWAP_SCREENSHOTS where that is set."""
+    if CHROMIUM is None:
+        pytest.fail("no Chromium: install it from the system's packages (Debian: apt install chromium)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        page.set_default_timeout(2 * MINUTES)
+        yield page
+        browser.close()
+
+
+def shot(page, name):
+    folder = os.environ.get("FACESWAP_SCREENSHOTS")
+    if folder:
+        page.screenshot(path=Path(folder, f"{name}.png"))
+
+
+def test_a_paused_run_shows_its_tracks_and_goes_on_with_the_one_that_is_chosen(page, clips, test_records, tmp_path):
+    from test_service import free_port, get, post, until, up
+
+    write_side_by_side(tmp_path / "plate.mp4")
+    path = tmp_path / "job.toml"
+    path.write_text(
+        f"""
+name = "two people"
+workspace = "ws"
+[plate]
+video = "plate.mp4"
+subject = "a"
+plate_for_training = false
+[subjects.a]
+videos = ["{clips["a"]}"]
+[subjects.b]
+videos = ["{clips["b"]}"]
+[swap]
+to = "b"
+[output]
+video = "out.mp4"
+[encode]
+preset = "draft"
+[align]
+size = 64
+[train]
+width = 4
+latent = 16
+iterations = 10
+"""
+    )
+    job = load_job(path, [word for word in test_records if "=" in word]).model_dump(mode="json")
+    with up(tmp_path / "home", free_port()) as said:
+        url, ui = said["api_url"], said["ui"].rstrip("/")
+        deployment = next(d for d in post(url, "/deployments/filter", {}) if d["name"] == "swap-video")
+        run = post(
+            url,
+            f"/deployments/{deployment['id']}/create_flow_run",
+            {"parameters": {"job": job, "allow_test_consent": True}, "state": {"type": "SCHEDULED"}},
+        )["id"]
+
+        def state():
+            found = json.loads(get(f"{url}/flow_runs/{run}"))["state"]
+            assert found["type"] not in ("FAILED", "CRASHED"), found["message"]
+            return found["type"]
+
+        until(lambda: state() == "PAUSED")
+        page.goto(f"{ui}/runs/flow-run/{run}")
+        page.get_by_text("Artifacts", exact=True).click()
+        expect(page.get_by_text("tracks-two-people-plate").first).to_be_visible()
+        shot(page, "paused")
+        page.get_by_role("button", name="Resume").click()
+        dialog = page.get_by_role("dialog")
+        dialog.locator(".p-select").click()
+        shot(page, "asked")
+        page.locator(".p-select-option", has_text="track 1").click()
+        shot(page, "chosen")
+        page.keyboard.press("Escape")
+        dialog.get_by_role("button", name="Submit").click()
+        until(lambda: state() == "COMPLETED")
+        logs = post(url, "/logs/filter", {"logs": {"flow_run_id": {"any_": [run]}}})
+        assert any("answered: plate.tracks=[1]" in line["message"] for line in logs)
+        page.goto(f"{ui}/runs/flow-run/{run}")
+        expect(page.get_by_text("Completed").first).to_be_visible()
+        shot(page, "completed")
+    assert (tmp_path / "out.mp4").is_file()
