@@ -48,6 +48,8 @@ class Footage:
     """A's performance."""
     truth: FileRef
     """The same performance by B."""
+    landmarks: ManifestRef
+    """TRUTH of that: where B's landmarks are in every frame."""
     frames: list[ManifestRef]
     """FRAMES of the plate."""
     detections: list[ManifestRef]
@@ -92,22 +94,25 @@ def _made(workspace: Workspace, pair: tuple[int, int], frames: int, learned: int
     sides = []
     for name, identity in zip(NAMES, pair, strict=True):
         cuts = tuple(range(_CUT_EVERY, learned, _CUT_EVERY))
-        clip = _rendered(workspace, ActorSettings(identity=identity, performance=_LEARNING, frames=learned, cuts=cuts))
+        clip, _ = _rendered(
+            workspace, ActorSettings(identity=identity, performance=_LEARNING, frames=learned, cuts=cuts)
+        )
         found = _found(workspace, clip)
         tracks = track_faces(workspace, *found, name, TrackSettings())
         sides.append(_aligned(workspace, clip, found[0], tracks))
     stats = normalize_color(workspace, sides[0], sides[1], NAMES, NormalizeSettings())
     settings = TrainSettings(iterations=steps, checkpoint_every=steps)
     trained = train_model(workspace, sides[0], sides[1], stats, NAMES, settings, ALIGN, 0, _RUNTIME)
-    plate, truth = (
+    (plate, _), (truth, landmarks) = (
         _rendered(workspace, ActorSettings(identity=identity, performance=_PLATE, frames=frames, fps=30))
         for identity in pair
     )
-    return Footage(workspace, plate, truth, *_found(workspace, plate), trained["weights"])
+    return Footage(workspace, plate, truth, landmarks, *_found(workspace, plate), trained["weights"])
 
 
-def _rendered(workspace: Workspace, settings: ActorSettings) -> FileRef:
-    return video_ref(Path(render_actor(workspace, settings)["video"]["path"]))
+def _rendered(workspace: Workspace, settings: ActorSettings) -> tuple[FileRef, ManifestRef]:
+    clip = render_actor(workspace, settings)
+    return video_ref(Path(clip["video"]["path"])), clip["truth"]
 
 
 def _found(workspace: Workspace, video: FileRef) -> tuple[list[ManifestRef], list[ManifestRef]]:
