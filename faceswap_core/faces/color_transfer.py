@@ -64,7 +64,8 @@ def measure_colors(image: U8, mask: U8) -> ColorStats | None:
         return None
     covariance, mean = cv2.calcCovarMatrix(pixels, None, _OF_ROWS, ctype=cv2.CV_64F)  # type: ignore[call-overload]
     lab_mean, lab_std = cv2.meanStdDev(_lab(pixels[None].astype(np.float32) / np.float32(255)))
-    return ColorStats(mean.ravel(), covariance, _quantiles(pixels), lab_mean.ravel(), lab_std.ravel())
+    lab = [np.asarray(numbers, np.float64).ravel() for numbers in (lab_mean, lab_std)]
+    return ColorStats(mean.ravel(), covariance, _quantiles(pixels), *lab)
 
 
 _OF_ROWS = cv2.COVAR_NORMAL | cv2.COVAR_ROWS | cv2.COVAR_SCALE
@@ -91,7 +92,7 @@ _SHARES = np.linspace(0, 1, LEVELS)
 def averaged(stats: Sequence[F64], weights: Sequence[float]) -> F64:
     """Weighted mean of statistics of neighbouring frames, each as `ColorStats.flat`; weights need not sum to 1."""
     shares = np.array(weights) / np.sum(weights)
-    return np.einsum("n,nv->v", shares, np.array(stats))
+    return np.asarray(np.einsum("n,nv->v", shares, np.array(stats)), np.float64)
 
 
 def centred(stats: F64, image: U8, mask: U8) -> F64 | None:

@@ -128,7 +128,7 @@ def _seen_from(middle: Moment, other: Moment, flow: F32, tolerance: float) -> tu
     light = cv2.blur(difference, (window, window))
     np.clip(light, -_MOST_LIGHT, _MOST_LIGHT, out=light)
     difference -= light
-    unlike = cv2.blur(difference, (3, 3))
+    unlike = np.asarray(cv2.blur(difference, (3, 3)), np.float32)
     unlike *= unlike
     trust = cv2.exp(cv2.transform(unlike, _MEAN * np.float32(-0.5 / (255 * tolerance) ** 2)))
     moved = carried(other.patch, at, cv2.INTER_CUBIC)
