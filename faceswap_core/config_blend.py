@@ -17,7 +17,7 @@ class SmoothSettings(Branch):
     detail: float = Field(default=1.0, ge=0, le=1)
     """Share of that for fine structure; the coarse one is averaged in full."""
     radius: int = Field(default=2, ge=0, le=30)
-    """Reach of the filter, and of the averages of colours, in frames to each side."""
+    """Reach of the filter, and of the averages of the spread of colours, in frames to each side."""
     tolerance: float = Field(default=0.04, gt=0, le=1)
     """How far, of 1, the plate's face may differ from its neighbour carried along; beyond, nothing is averaged."""
     fade: int = Field(default=2, ge=0, le=60)

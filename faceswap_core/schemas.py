@@ -222,7 +222,7 @@ SMOOTHED = _schema(
         ("mask", _IMAGE),  # of the plate's face, in patch px, 0..255
         ("opacity", pa.float32()),  # 0..1: less where a face enters or leaves
         ("motion", pa.list_(pa.float32(), 2)),  # of the face's centre, frame px a frame
-        ("patch_colors", _COLORS),  # under the patch's alpha, averaged over time; null where that is empty
+        ("patch_colors", _COLORS),  # under the patch's alpha, their spread averaged over time; null where that is empty
         ("view_colors", _COLORS),
     ],
 )

@@ -83,7 +83,7 @@ def draw_contact_sheet(
     return contact_sheet.contact_sheet(Workspace(workspace), name, video, frames, tracks)
 
 
-@stage_task(layout.ALIGNED, 4, run_name="align-landmarks-{chunk_index:04d}")
+@stage_task(layout.ALIGNED, 5, run_name="align-landmarks-{chunk_index:04d}")
 def align_landmarks(
     workspace: str,
     video: FileRef,

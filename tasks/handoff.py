@@ -29,7 +29,7 @@ def export_patches(
     return patches.export_patches(Workspace(workspace), frames, smoothed, blend, tell)
 
 
-@stage_task(layout.IMAGES, 3, run_name="export-images-{chunk_index:04d}", digests=encoder_digests)
+@stage_task(layout.IMAGES, 4, run_name="export-images-{chunk_index:04d}", digests=encoder_digests)
 def export_images(
     workspace: str,
     plate: FileRef,

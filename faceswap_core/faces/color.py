@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import cv2
 import numpy as np
 
 from faceswap_core.types import F32, F64, U8
@@ -58,7 +59,9 @@ class ColorMap:
 
     def apply(self, image: U8 | F32) -> F32:
         """(..., 3) 0..255 -> (..., 3) float32, not clipped."""
-        return image.astype(np.float32) * self.scale.astype(np.float32) + self.shift.astype(np.float32)
+        flat = np.ascontiguousarray(image, np.float32).reshape(-1, 1, 3)
+        matrix = np.column_stack([np.diag(self.scale), self.shift]).astype(np.float32)
+        return np.asarray(cv2.transform(flat, matrix), np.float32).reshape(image.shape)
 
     def inverse(self) -> ColorMap:
         """The map of the opposite direction."""
@@ -102,9 +105,9 @@ def missed_light(views: F32, again: F32, masks: F32) -> F32:
     """
     count, side = masks.shape[:2]
     axis = np.linspace(-1, 1, side)
-    plane = np.stack([np.ones((side, side)), *np.meshgrid(axis, axis)], axis=-1).reshape(-1, 3)  # 1, x, y
+    plane = np.stack([np.ones((side, side)), *np.meshgrid(axis, axis)]).reshape(3, -1).astype(np.float32)  # 1, x, y
     missed = np.clip(views - again, -_MOST_MISSED, _MOST_MISSED).reshape(count, -1, 3)
-    weighted = masks.reshape(count, -1, 1) * plane  # (N, R * R, 3)
-    square = weighted.transpose(0, 2, 1) @ plane + _LITTLE * side**2 * np.eye(3)
-    fitted = plane @ np.linalg.solve(square, weighted.transpose(0, 2, 1) @ missed)
-    return fitted.reshape(views.shape).astype(np.float32)
+    weighted = masks.reshape(count, 1, -1) * plane  # (N, 3, R * R)
+    square = weighted @ plane.T + _LITTLE * side**2 * np.eye(3)
+    levels = np.linalg.solve(square, weighted @ missed).astype(np.float32)  # (N, 3, 3)
+    return np.asarray(plane.T @ levels, np.float32).reshape(views.shape)

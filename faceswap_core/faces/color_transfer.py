@@ -1,13 +1,14 @@
 """a patch and the plate's face under it -> the patch in the plate's colours.
 
-Statistics are measured apart from their use, so that they can be averaged over time before a patch is changed:
-colours that follow every single frame flicker.
+Statistics are measured apart from their use, so that their spread can be averaged over time before a patch is changed:
+contrasts that follow every single frame flicker.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -38,43 +39,78 @@ class ColorStats:
     lab_std: F64
     """(3,)."""
 
-    def flat(self) -> list[float]:
-        """All numbers, as `from_flat` reads them."""
+    def flat(self) -> F64:
+        """All numbers (FLAT_LENGTH,), as `from_flat` reads them."""
         parts = (self.mean, self.covariance, self.quantiles, self.lab_mean, self.lab_std)
-        return [float(value) for part in parts for value in part.ravel()]
+        return np.concatenate([part.ravel() for part in parts])
 
     @classmethod
-    def from_flat(cls, values: Sequence[float]) -> ColorStats:
+    def from_flat(cls, values: F64 | Sequence[float]) -> ColorStats:
         """The same numbers back."""
-        shapes = ((3,), (3, 3), (3, LEVELS), (3,), (3,))
-        ends = np.cumsum([np.prod(shape) for shape in shapes])[:-1]
-        parts = np.split(np.asarray(values, np.float64), ends)
-        return cls(*(part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)))
+        flat = np.asarray(values, np.float64)
+        mean, covariance, quantiles, lab_mean, lab_std = (flat[i:j] for i, j in pairwise(_ENDS))
+        return cls(mean, covariance.reshape(3, 3), quantiles.reshape(3, LEVELS), lab_mean, lab_std)
 
 
-FLAT_LENGTH = 3 + 9 + 3 * LEVELS + 6
+_ENDS = (0, 3, 12, 12 + 3 * LEVELS, 15 + 3 * LEVELS, 18 + 3 * LEVELS)
+FLAT_LENGTH = _ENDS[-1]
 """Numbers in `ColorStats.flat`."""
 
 
 def measure_colors(image: U8, mask: U8) -> ColorStats | None:
     """Colours of an image (H, W, 3) where its mask (H, W) is 128 or more; None where that is nowhere."""
-    pixels = image[mask >= 128]
+    pixels = np.take(image.reshape(-1, 3), np.flatnonzero(mask >= 128), axis=0)
     if not len(pixels):
         return None
-    rgb, lab = pixels.astype(np.float64), _lab(pixels[None].astype(np.float32) / np.float32(255))[0]
-    return ColorStats(
-        mean=rgb.mean(0),
-        covariance=np.cov(rgb, rowvar=False, bias=True),
-        quantiles=np.quantile(rgb, np.linspace(0, 1, LEVELS), axis=0).T,
-        lab_mean=lab.mean(0, dtype=np.float64),
-        lab_std=lab.std(0, dtype=np.float64),
-    )
+    covariance, mean = cv2.calcCovarMatrix(pixels, None, _OF_ROWS, ctype=cv2.CV_64F)  # type: ignore[call-overload]
+    lab_mean, lab_std = cv2.meanStdDev(_lab(pixels[None].astype(np.float32) / np.float32(255)))
+    lab = [np.asarray(numbers, np.float64).ravel() for numbers in (lab_mean, lab_std)]
+    return ColorStats(mean.ravel(), covariance, _quantiles(pixels), *lab)
 
 
-def averaged(stats: Sequence[ColorStats], weights: Sequence[float]) -> ColorStats:
-    """Weighted mean of statistics of neighbouring frames; weights need not sum to 1."""
-    table = np.array([one.flat() for one in stats])
-    return ColorStats.from_flat((np.asarray(weights) @ table / np.sum(weights)).tolist())
+_OF_ROWS = cv2.COVAR_NORMAL | cv2.COVAR_ROWS | cv2.COVAR_SCALE
+
+
+def _quantiles(pixels: U8) -> F64:
+    """Evenly spaced quantiles (3, LEVELS) of (N, 3) colours, straight lines between neighbours.
+
+    The three histograms stand in one row, so that their running sums find the n-th smallest value of each at once.
+    """
+    count = len(pixels)
+    until = np.cumsum(np.bincount((pixels + _BINS).ravel(), minlength=3 * 256))
+    place = _SHARES * (count - 1)
+    low = np.floor(place)
+    ranks = np.stack([low, np.ceil(place)])[:, None] + count * np.arange(3)[:, None]  # (2, 3, LEVELS)
+    below, above = np.searchsorted(until, ranks, side="right") - _BINS[:, None]
+    return np.asarray(below + (place - low) * (above - below), np.float64)
+
+
+_BINS = np.array([0, 256, 512])
+_SHARES = np.linspace(0, 1, LEVELS)
+
+
+def averaged(stats: Sequence[F64], weights: Sequence[float]) -> F64:
+    """Weighted mean of statistics of neighbouring frames, each as `ColorStats.flat`; weights need not sum to 1."""
+    shares = np.array(weights) / np.sum(weights)
+    return np.asarray(np.einsum("n,nv->v", shares, np.array(stats)), np.float64)
+
+
+def centred(stats: F64, image: U8, mask: U8) -> F64 | None:
+    """Statistics, as `ColorStats.flat`, moved to the mean colours of an image (H, W, 3) under its mask (H, W).
+
+    Averaged over time, a spread is steady; an averaged mean lags behind what the face does, and that flickers.
+
+    Returns:
+        The same numbers about other means; None where the mask is nowhere 128 or more.
+    """
+    inside = (mask >= 128).astype(np.uint8)
+    if not inside.any():
+        return None
+    moved = stats.copy()
+    moved[_ENDS[0] : _ENDS[1]] = cv2.mean(image, inside)[:3]
+    moved[_ENDS[3] : _ENDS[4]] = cv2.mean(_lab(image.astype(np.float32) / np.float32(255)), inside)[:3]
+    moved[_ENDS[2] : _ENDS[3]] += np.repeat(moved[:3] - stats[:3], LEVELS)
+    return moved
 
 
 def _lab(rgb: F32) -> F32:
@@ -89,8 +125,8 @@ class Look:
     """Colours of the patch."""
     plate: ColorStats
     """Colours of the plate's face under the patch."""
-    view: F32
-    """(S, S, 3) RGB 0..1, the plate's face in the patch's own pixels."""
+    view: Callable[[], F32]
+    """(S, S, 3) RGB 0..1, the plate's face in the patch's own pixels; read where a rule asks for it."""
     mask: F32
     """(S, S) 0..1, where both are compared."""
 
@@ -151,7 +187,7 @@ def take_coarse(rgb: F32, look: Look) -> F32:
     """The coarse structure (light and complexion) of the plate, the fine one of the patch."""
     weight = (look.mask + np.float32(_NOTHING))[..., None]
     sigma = _COARSE * rgb.shape[0]
-    blurred = cv2.GaussianBlur(np.dstack([(look.view - rgb) * weight, weight]), (0, 0), sigma)
+    blurred = cv2.GaussianBlur(np.dstack([(look.view() - rgb) * weight, weight]), (0, 0), sigma)
     return np.asarray(rgb + blurred[..., :3] / np.maximum(blurred[..., 3:], _NOTHING), np.float32)
 
 

@@ -40,16 +40,21 @@ def _grey(view: U8, side: int) -> U8:
     return np.asarray(grey, np.uint8)
 
 
-def carried(image: F32, flow: F32, interpolation: int = cv2.INTER_LINEAR) -> F32:
-    """The second image (H, W, C) as it lies in the first, along the flow from the first to the second."""
+def places(flow: F32) -> tuple[F32, F32]:
+    """Where each pixel of the first image lies in the second: columns and rows (H, W), for `carried`."""
     x, y = cv2.split(_grid(flow.shape[0]) + flow)
-    moved = cv2.remap(image, x, y, interpolation, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(x, np.float32), np.asarray(y, np.float32)
+
+
+def carried(image: F32, at: tuple[F32, F32], interpolation: int = cv2.INTER_LINEAR) -> F32:
+    """The second image (H, W, C) as it lies in the first, whose pixels it holds at these places."""
+    moved = cv2.remap(image, *at, interpolation, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(moved, np.float32).reshape(image.shape)
 
 
 def joined(first: F32, second: F32) -> F32:
     """Flow from a to c, from the flows from a to b and from b to c."""
-    return first + carried(second, first)
+    return first + carried(second, places(first))
 
 
 @cache

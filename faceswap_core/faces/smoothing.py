@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from faceswap_core.faces.motion import carried, joined
+from faceswap_core.faces.motion import carried, joined, places
 from faceswap_core.types import F32, F64, U8
 
 _COARSE = 1 / 16
@@ -19,7 +19,8 @@ _LIGHT = 1 / 6
 _MOST_LIGHT = np.float32(12)
 """Largest difference, of 255, that counts as light: a lid or a hand differs by more."""
 
-_MEAN = np.full((1, 3), 1 / 3, np.float32)
+_MEAN = np.array([[1, 1, 1, 0]] * 4, np.float32) / 3
+"""RGBA -> the mean of RGB, in every channel: four equal channels are multiplied at once, a lone one is spread first."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,18 @@ class Moment:
     patch: F32
     """(S, S, 4) RGBA 0..255, as the network drew it."""
     view: F32
-    """(S, S, 3) RGB 0..255, the plate's face as the network saw it."""
+    """(S, S, 4) RGB 0..255, the plate's face as the network saw it; the last channel is 0, as alpha knows no light."""
     ahead: F32 | None = None
     """(S, S, 2) flow from this frame's view to the next one's; None at the end."""
     back: F32 | None = None
     """(S, S, 2) flow from the next frame's view to this one's."""
+
+    @classmethod
+    def of(cls, patch: U8, view: U8) -> Moment:
+        """From a patch (S, S, 4) RGBA and a view (S, S, 3) RGB."""
+        padded = np.zeros((*view.shape[:2], 4), np.float32)
+        padded[..., :3] = view
+        return cls(patch.astype(np.float32), padded)
 
 
 def time_weights(radius: int) -> F64:
@@ -79,17 +87,19 @@ def steady_patch(run: Sequence[Moment], center: int, how: Steadiness) -> U8:
     if how.strength == 0 or how.radius == 0:
         return _rounded(middle.patch)
     weights = how.strength * time_weights(how.radius)
-    total, count = middle.patch.copy(), np.ones((*middle.patch.shape[:2], 1), np.float32)
+    total, count = middle.patch.copy(), np.ones_like(middle.patch)
     for distance, flow in (*_flows(run, center, how.radius, 1), *_flows(run, center, how.radius, -1)):
         other, trust = _seen_from(middle, run[center + distance], flow, how.tolerance)
         trust *= np.float32(weights[distance + how.radius])
-        total += trust * other
+        other *= trust
+        total += other
         count += trust
-    change = total / count - middle.patch
+    total /= count
     if how.detail < 1:
+        change = total - middle.patch
         coarse = cv2.GaussianBlur(change, (0, 0), _COARSE * change.shape[0])
-        change = coarse + np.float32(how.detail) * (change - coarse)
-    return _rounded(np.asarray(middle.patch + change, np.float32))
+        total = np.asarray(middle.patch + coarse + np.float32(how.detail) * (change - coarse), np.float32)
+    return _rounded(total)
 
 
 def _rounded(image: F32) -> U8:
@@ -110,14 +120,17 @@ def _flows(run: Sequence[Moment], center: int, radius: int, step: int) -> Iterat
 
 
 def _seen_from(middle: Moment, other: Moment, flow: F32, tolerance: float) -> tuple[F32, F32]:
-    """Another frame's patch as it lies in the middle one, and how far it is to be trusted (S, S, 1)."""
+    """Another frame's patch as it lies in the middle one, and how far it is to be trusted, in four equal channels."""
     side = middle.view.shape[0]
-    difference = middle.view - carried(other.view, flow)
+    at = places(flow)
+    difference = middle.view - carried(other.view, at)
     window = max(3, round(_LIGHT * side))
-    light = np.clip(cv2.blur(difference, (window, window)), -_MOST_LIGHT, _MOST_LIGHT)
-    unlike = cv2.blur(difference - light, (3, 3))
-    square = cv2.transform(unlike * unlike, _MEAN)[..., None]
-    trust = np.exp(square * np.float32(-0.5 / (255 * tolerance) ** 2))
-    moved = carried(other.patch, flow, cv2.INTER_CUBIC)
-    moved[..., :3] += light
+    light = cv2.blur(difference, (window, window))
+    np.clip(light, -_MOST_LIGHT, _MOST_LIGHT, out=light)
+    difference -= light
+    unlike = np.asarray(cv2.blur(difference, (3, 3)), np.float32)
+    unlike *= unlike
+    trust = cv2.exp(cv2.transform(unlike, _MEAN * np.float32(-0.5 / (255 * tolerance) ** 2)))
+    moved = carried(other.patch, at, cv2.INTER_CUBIC)
+    moved += light
     return moved, np.asarray(trust, np.float32)

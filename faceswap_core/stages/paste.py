@@ -17,6 +17,7 @@ from faceswap_core.config import BlendSettings
 from faceswap_core.errors import ManifestError, MediaError
 from faceswap_core.faces.blend import Rect, covered_box, patch_rect, placed, resized, sharpened
 from faceswap_core.faces.blenders import BLENDERS
+from faceswap_core.faces.blenders.composite import composite
 from faceswap_core.faces.color_transfer import COLOR_TRANSFERS, ColorStats, Look
 from faceswap_core.faces.edges import Edge, combined
 from faceswap_core.faces.plate_match import softened, with_grain
@@ -26,6 +27,7 @@ from faceswap_core.stages.images import unpack
 from faceswap_core.storage import Workspace
 from faceswap_core.types import F32, F64, U8, FrameState, ManifestRef
 from faceswap_core.video.light import transfer_of
+from faceswap_core.video.mix import mix_rect
 from faceswap_core.video.patch import edit_rect
 
 Ending: TypeAlias = tuple[FrameState, str]
@@ -91,7 +93,7 @@ def _recolored(patch: U8, row: Row, blend: BlendSettings) -> F32:
     look = Look(
         patch=ColorStats.from_flat(row["patch_colors"]),
         plate=ColorStats.from_flat(row["view_colors"]),
-        view=unpack(row["view"]).astype(np.float32) / np.float32(255),
+        view=lambda: unpack(row["view"]).astype(np.float32) / np.float32(255),
         mask=patch[..., 3].astype(np.float32) / np.float32(255),
     )
     return np.clip(COLOR_TRANSFERS[blend.color](rgb, look), 0, 1)
@@ -125,8 +127,16 @@ def lay(frame: VideoFrame, patch: Patch, blend: BlendSettings) -> bool:
     rect = patch.rect((frame.width, frame.height))
     if rect is None:
         return False
-    edit_rect(frame, rect, partial(_blended, patch, rect, blend, int(frame.color_trc)), as_float=True)
+    if _is_plain_mix(blend):
+        mix_rect(frame, rect, partial(placed, patch.colors, patch.alpha, patch.matrix))
+    else:
+        edit_rect(frame, rect, partial(_blended, patch, rect, blend, int(frame.color_trc)), as_float=True)
     return True
+
+
+def _is_plain_mix(blend: BlendSettings) -> bool:
+    """Whether the frame takes a mean of itself and the patch, to which its own colours need not be known."""
+    return BLENDERS[blend.mode].mix is composite and not (blend.soften or blend.grain or blend.linear_light)
 
 
 def _blended(patch: Patch, rect: Rect, blend: BlendSettings, transfer: int, pixels: F32) -> F32:

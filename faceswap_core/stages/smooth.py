@@ -12,7 +12,7 @@ import numpy as np
 
 from faceswap_core import layout, manifest
 from faceswap_core.config import AlignSettings, SmoothSettings
-from faceswap_core.faces.color_transfer import ColorStats, averaged, measure_colors
+from faceswap_core.faces.color_transfer import averaged, centred, measure_colors
 from faceswap_core.faces.geometry import chip_to_view, invert
 from faceswap_core.faces.motion import flow_between
 from faceswap_core.faces.smoothing import Moment, Steadiness, steady_patch, time_weights
@@ -77,14 +77,16 @@ class _Face:
     patch: U8
     view: U8
     moment: Moment
-    patch_colors: ColorStats | None
-    view_colors: ColorStats | None
+    patch_colors: F64 | None
+    """As `ColorStats.flat`; None where the patch shows nothing."""
+    view_colors: F64 | None
 
     @classmethod
     def of(cls, row: Row) -> _Face:
         patch, view = unpack(row["patch"]), unpack(row["view"])
-        colors = [measure_colors(image, patch[..., 3]) for image in (patch[..., :3], view)]
-        return cls(row, patch, view, Moment(patch.astype(np.float32), view.astype(np.float32)), *colors)
+        stats = [measure_colors(image, patch[..., 3]) for image in (patch[..., :3], view)]
+        colors = [one and one.flat() for one in stats]
+        return cls(row, patch, view, Moment.of(patch, view), *colors)
 
     def follows(self, other: _Face) -> bool:
         """Whether this is the other face one frame later."""
@@ -146,15 +148,15 @@ def _finished(face: _Face, window: Sequence[_Face], settings: SmoothSettings) ->
     run, at = _run(face, window)
     steadiness = Steadiness(settings.strength, settings.detail, settings.radius, settings.tolerance)
     idle = not settings.strength or not settings.radius
-    patch = face.row["patch"] if idle else pack(steady_patch([one.moment for one in run], at, steadiness))
+    patch = face.patch if idle else steady_patch([one.moment for one in run], at, steadiness)
     near = run[max(at - 1, 0) : at + 2]
     motion = (near[-1].centre - near[0].centre) / max(len(near) - 1, 1)
     return face.row | {
-        "patch": patch,
+        "patch": face.row["patch"] if idle else pack(patch),
         "opacity": _opacity(face.row["to_edge"], settings),
         "motion": motion.tolist(),
-        "patch_colors": _colors([one.patch_colors for one in run], at, settings),
-        "view_colors": _colors([one.view_colors for one in run], at, settings),
+        "patch_colors": _colors([one.patch_colors for one in run], at, settings, patch[..., :3], patch[..., 3]),
+        "view_colors": _colors([one.view_colors for one in run], at, settings, face.view, patch[..., 3]),
     }
 
 
@@ -165,17 +167,15 @@ def _opacity(to_edge: int | None, settings: SmoothSettings) -> float:
     return min(1.0, (to_edge + 1) / (settings.fade + 1))
 
 
-def _colors(run: Sequence[ColorStats | None], at: int, settings: SmoothSettings) -> list[float] | None:
-    """Colours of a face averaged over its run; None where it has none of its own."""
+def _colors(run: Sequence[F64 | None], at: int, settings: SmoothSettings, image: U8, alpha: U8) -> F64 | None:
+    """Colours of an image under its alpha, their spread averaged over the run; None where it has none of its own."""
     centre = run[at]
-    if centre is None:
-        return None
-    if not settings.strength or not settings.radius:
-        return centre.flat()
+    if centre is None or not settings.strength or not settings.radius:
+        return centre
     weights = time_weights(settings.radius)
     known = {i - at: one for i, one in enumerate(run) if one is not None and abs(i - at) <= settings.radius}
     factors = [1.0 if i == 0 else settings.strength * float(weights[i + settings.radius]) for i in known]
-    return averaged(list(known.values()), factors).flat()
+    return centred(averaged(list(known.values()), factors), image, alpha)
 
 
 def _masks(workspace: Workspace, masks: ManifestRef | None) -> dict[_Key, Row]:

@@ -17,7 +17,7 @@ from faceswap_core.stages.images import pack, unpack
 from faceswap_core.stages.weights import Swapper, check_view, pick_device
 from faceswap_core.storage import Workspace
 from faceswap_core.threads import cap_threads
-from faceswap_core.types import FileRef, ManifestRef, Progress, no_progress
+from faceswap_core.types import F32, U8, FileRef, ManifestRef, Progress, no_progress
 
 
 def swap_frames(
@@ -75,14 +75,16 @@ def _swap_group(
     drawn = swapper.draw(views, source=source, target=target, occlusion=occlusion)
     back = swapper.facts.colors[source].to_common.inverse()
     colors = back.apply(drawn[..., :3])
-    patches = np.concatenate([colors, drawn[..., 3:]], axis=-1)
-    patches = np.clip(np.round(patches), 0, 255).astype(np.uint8)
+    patches = _rounded(np.concatenate([colors, drawn[..., 3:]], axis=-1))
     to_view = chip_to_view(chips.shape[1], align.coverage, swapper.resolution)
-    seen = np.clip(np.round(views), 0, 255).astype(np.uint8)
-    for row, patch, view in zip(group, patches, seen, strict=True):
+    for row, patch, view in zip(group, patches, _rounded(views), strict=True):
         matrix = compose(to_view, np.array(row["matrix"]).reshape(2, 3))
         yield {k: row[k] for k in _KEPT} | {
             "patch": pack(patch),
             "view": pack(view),
             "matrix": matrix.ravel().tolist(),
         }
+
+
+def _rounded(images: F32) -> U8:
+    return np.clip(np.rint(images), 0, 255).astype(np.uint8)

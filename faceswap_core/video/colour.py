@@ -7,6 +7,8 @@ if it has 720 lines or more and as BT.601 below; an unspecified range as limited
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import numpy.typing as npt
 from av.video.frame import VideoFrame
@@ -70,15 +72,20 @@ def rgb_to_codes(frame: VideoFrame, bits: int) -> tuple[npt.NDArray[np.float32],
     Raises:
         MediaError: as `matrix_of`.
     """
+    return _affine(0 if is_rgb(frame) else matrix_of(frame), bits, is_full_range(frame))
+
+
+@cache
+def _affine(code: int, bits: int, full: bool) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """`rgb_to_codes` by matrix, bits and range; 0 is that of red, green and blue samples."""
     top = float((1 << bits) - 1)
     unit = float(1 << (bits - 8))
-    if is_rgb(frame):
+    if code == 0:
         return np.eye(3, dtype=np.float32) * np.float32(top), np.zeros(3, np.float32)
-    kr, kb = LUMA_WEIGHTS[matrix_of(frame)]
+    kr, kb = LUMA_WEIGHTS[code]
     luma = np.array([kr, 1 - kr - kb, kb])
     blue = (np.array([0, 0, 1]) - luma) / (2 * (1 - kb))
     red = (np.array([1, 0, 0]) - luma) / (2 * (1 - kr))
-    full = is_full_range(frame)
     scale = np.array([top, top, top] if full else [219 * unit, 224 * unit, 224 * unit])
     offset = np.array([0 if full else 16 * unit, 128 * unit, 128 * unit])
     return (np.stack([luma, blue, red]) * scale[:, None]).astype(np.float32), offset.astype(np.float32)

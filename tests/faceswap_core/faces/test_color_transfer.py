@@ -8,6 +8,7 @@ from faceswap_core.faces.color_transfer import (
     ColorStats,
     Look,
     averaged,
+    centred,
     measure_colors,
 )
 
@@ -31,7 +32,7 @@ def look(patch=PATCH, plate=PLATE, mask=FULL):
     return Look(
         patch=measure_colors(patch, mask),
         plate=measure_colors(plate, mask),
-        view=plate.astype(np.float32) / 255,
+        view=lambda: plate.astype(np.float32) / 255,
         mask=mask.astype(np.float32) / 255,
     )
 
@@ -98,18 +99,46 @@ def test_only_what_lies_under_the_mask_is_counted():
     half[:, : SIDE // 2] = 0
     other = PATCH.copy()
     other[:, : SIDE // 2] = 255
-    assert measure_colors(other, half).flat() == measure_colors(PATCH, half).flat()
+    np.testing.assert_array_equal(measure_colors(other, half).flat(), measure_colors(PATCH, half).flat())
     assert measure_colors(PATCH, np.zeros_like(FULL)) is None
 
 
 def test_statistics_survive_as_a_row_of_numbers():
     stats = measure_colors(PATCH, FULL)
     assert len(stats.flat()) == FLAT_LENGTH
-    assert ColorStats.from_flat(stats.flat()).flat() == stats.flat()
+    np.testing.assert_array_equal(ColorStats.from_flat(stats.flat()).flat(), stats.flat())
 
 
 def test_average_weighs_frames():
     one, other = measure_colors(PATCH, FULL), measure_colors(PLATE, FULL)
-    mixed = averaged([one, other], [3, 1])
+    mixed = ColorStats.from_flat(averaged([one.flat(), other.flat()], [3, 1]))
     np.testing.assert_allclose(mixed.mean, (3 * one.mean + other.mean) / 4)
     np.testing.assert_allclose(mixed.quantiles, (3 * one.quantiles + other.quantiles) / 4)
+
+
+def test_figures_are_those_of_plain_statistics():
+    pixels = PATCH.reshape(-1, 3).astype(float)
+    stats = measure_colors(PATCH, FULL)
+    np.testing.assert_allclose(stats.mean, pixels.mean(0))
+    np.testing.assert_allclose(stats.covariance, np.cov(pixels, rowvar=False, bias=True))
+    np.testing.assert_allclose(stats.quantiles, np.quantile(pixels, np.linspace(0, 1, 17), axis=0).T)
+    lab = cv2.cvtColor(PATCH.astype(np.float32) / 255, cv2.COLOR_RGB2LAB).reshape(-1, 3)
+    np.testing.assert_allclose(stats.lab_mean, lab.mean(0), rtol=1e-4)
+    np.testing.assert_allclose(stats.lab_std, lab.std(0), rtol=1e-4)
+
+
+def test_a_single_pixel_has_its_own_colour_as_every_quantile():
+    mask = np.zeros_like(FULL)
+    mask[5, 7] = 255
+    np.testing.assert_array_equal(measure_colors(PATCH, mask).quantiles, PATCH[5, 7][:, None].repeat(17, 1))
+
+
+def test_statistics_moved_to_another_mean_keep_their_spread():
+    here, there = measure_colors(PATCH, FULL), measure_colors(PLATE, FULL)
+    moved = ColorStats.from_flat(centred(here.flat(), PLATE, FULL))
+    np.testing.assert_allclose(moved.mean, there.mean)
+    np.testing.assert_allclose(moved.lab_mean, there.lab_mean, rtol=1e-4)
+    np.testing.assert_allclose(moved.quantiles - moved.mean[:, None], here.quantiles - here.mean[:, None])
+    for name in ("covariance", "lab_std"):
+        np.testing.assert_array_equal(getattr(moved, name), getattr(here, name))
+    assert centred(here.flat(), PLATE, np.zeros_like(FULL)) is None

@@ -26,7 +26,8 @@ def cut(image, dx=0.0, dy=0.0):
 
 def linked(patches, views):
     """A run of moments from float images."""
-    moments = [Moment(p.astype(np.float32), v.astype(np.float32)) for p, v in zip(patches, views, strict=True)]
+    padding = ((0, 0), (0, 0), (0, 1))
+    moments = [Moment(p.astype(np.float32), np.pad(v, padding)) for p, v in zip(patches, views, strict=True)]
     as8 = [np.clip(np.rint(v), 0, 255).astype(np.uint8) for v in views]
     return [
         replace(m, ahead=flow_between(one, other), back=flow_between(other, one))
