@@ -84,9 +84,9 @@ class _Face:
     @classmethod
     def of(cls, row: Row) -> _Face:
         patch, view = unpack(row["patch"]), unpack(row["view"])
-        stats = [measure_colors(image, patch[..., 3]) for image in (patch[..., :3], view)]
-        colors = [one and one.flat() for one in stats]
-        return cls(row, patch, view, Moment.of(patch, view), *colors)
+        stats = (measure_colors(image, patch[..., 3]) for image in (patch[..., :3], view))
+        patch_colors, view_colors = (None if one is None else one.flat() for one in stats)
+        return cls(row, patch, view, Moment.of(patch, view), patch_colors, view_colors)
 
     def follows(self, other: _Face) -> bool:
         """Whether this is the other face one frame later."""

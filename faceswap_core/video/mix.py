@@ -107,5 +107,5 @@ def _mix(part: Plane, laid: F32, keep: F32, samples: Samples) -> None:
     laid, keep = (image[: part.shape[0], : part.shape[1]] for image in (laid, keep))
     codes = part >> samples.shift if samples.shift else part
     kind = cv2.CV_8U if part.dtype == np.uint8 else cv2.CV_16U
-    mixed = cv2.add(cv2.multiply(codes, keep, dtype=cv2.CV_32F), laid, dtype=kind)
+    mixed = np.asarray(cv2.add(cv2.multiply(codes, keep, dtype=cv2.CV_32F), laid, dtype=kind), part.dtype)
     part[...] = mixed << samples.shift if samples.shift else mixed
