@@ -37,7 +37,7 @@ class TrackSettings(Branch):
     max_lost: int = Field(default=30, ge=0, le=10000)
     """Frames for which a face may be hidden and still be followed, by its place and motion alone."""
     cut_threshold: float = Field(default=0.12, gt=0, le=1)
-    """Mean absolute luma difference of two thumbnails, of 1, above which a shot ends."""
+    """Mean absolute luma difference of two thumbnails, of 1, above which a shot ends; a third, where it stands out."""
     smooth_radius: int = Field(default=4, ge=0, le=60)
     """Reach of the zero-phase filter of the points, in frames to each side; 0 switches it off."""
     similarity_radius: int = Field(default=5, ge=0, le=60)

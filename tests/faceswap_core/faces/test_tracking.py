@@ -57,6 +57,14 @@ class TestOverlap:
 
 
 class TestShots:
+    def test_a_cut_between_pictures_that_are_alike_stands_out(self):
+        calm = [0.003, 0.004, 0.06, 0.003, 0.002]
+        assert shots_from_scores(np.array([0, *calm, *calm]), 0.12).tolist() == [0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 2]
+
+    def test_neither_a_moving_camera_nor_a_flash_is_a_cut(self):
+        for scores in ([0, 0.06, 0.05, 0.07, 0.06, 0.1], [0, 0.002, 0.1, 0.1, 0.003], [0, 0, 0, 0.03, 0, 0]):
+            assert not shots_from_scores(np.array(scores), 0.12).any()
+
     def test_a_score_above_the_threshold_begins_a_shot(self):
         assert shots_from_scores(np.array([0, 0.1, 0.5, 0.12, 0.9]), 0.12).tolist() == [0, 0, 1, 1, 2]
 
