@@ -85,6 +85,7 @@ def test_this_process_is_alive():
 
 
 @pytest.mark.flow
+@pytest.mark.release
 def test_runs_are_listed_shown_and_resumed(first, tiny_job):
     workspace = tiny_job.parent / "ws"
     listed = faceswap("runs", "list", "--workspace", workspace)

@@ -317,5 +317,8 @@ def test_tasks_bear_the_names_of_the_design():
         "deliver-folder",
         "verify-folder",
         "evaluate-swap",
+        "swap-unsmoothed",
+        "measure-quality",
+        "draw-preview",
         "render-actor",
     }
