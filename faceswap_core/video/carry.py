@@ -13,7 +13,7 @@ from faceswap_core.video.facts import codec_of
 from faceswap_core.video.holding import copied, refusal
 
 _log = logging.getLogger(__name__)
-OWN_TAGS = ("encoder", "duration", "rotate", "major_brand", "minor_version", "compatible_brands")
+OWN_TAGS = ("encoder", "software", "duration", "rotate", "major_brand", "minor_version", "compatible_brands")
 """Tags that a muxer writes itself or that speak of the source file only."""
 _STATISTICS = ("BPS", "DURATION", "NUMBER_OF_", "_STATISTICS")
 ITUNES_TAGS = frozenset(
