@@ -80,7 +80,7 @@ def test_an_error_is_reached_between_two_judged_steps():
 
 
 def test_variants_are_compared_within_each_pair_and_seed():
-    rows = [*of_each_seed("one", [0.02, 0.04]), *of_each_seed("two", [0.01, 0.08]), row("two", 7, swap_error=1.0)]
+    rows = [*of_each_seed("one", [0.02, 0.04]), *of_each_seed("two", [0.01, 0.08]), row("one", 7), row("two", 8)]
     ratios = against(rows, {"variant": "one"}, {"variant": "two"}, lambda a, b: a["swap_error"] / b["swap_error"])
     assert ratios == pytest.approx([2.0, 0.5])
 
