@@ -80,7 +80,7 @@ def spread(ratios: Iterable[float]) -> Spread:
     if len(logs) > 1:
         half = float(stats.t.ppf(0.975, len(logs) - 1) * logs.std(ddof=1) / len(logs) ** 0.5)
     mean = float(logs.mean())
-    return Spread(math.exp(mean), math.exp(mean - half), math.exp(min(mean + half, 700.0)))
+    return Spread(math.exp(mean), math.exp(mean - half), math.exp(mean + half) if half < math.inf else math.inf)
 
 
 def fails_to_swap(row: Row) -> float:
@@ -154,8 +154,13 @@ class Statement:
             return None
         found = spread(ratios)
         says = {"claim": self.claim, "says": self.says, "conditions": conditions, "equal": at}
-        figures = {name: round(getattr(found, name), 3) for name in ("mean", "low", "high")}
-        return says | figures | {"trainings": len(ratios), "verdict": found.verdict}
+        ends = (found.low, found.high) if found.high < math.inf else (None, None)
+        low, high = (end and round(end, 3) for end in ends)
+        return (
+            says
+            | {"mean": round(found.mean, 3), "low": low, "high": high}
+            | {"trainings": len(ratios), "verdict": found.verdict}
+        )
 
 
 Ratios = Callable[[Sequence[Row], str, str], list[float]]
@@ -235,6 +240,8 @@ def table(rows: Sequence[Row]) -> list[str]:
         if row["at"] != "curve":
             groups.setdefault((row["conditions"], row["variant"], row["at"]), []).append(row)
     for names, group in groups.items():
+        if names[2] == "cpu" and all(r["steps"] == groups[(*names[:2], "steps")][0]["steps"] for r in group):
+            continue  # nothing was trained on
         cells = [*names, f"{np.mean([r['steps'] for r in group]):.0f}"]
         for name in columns[len(cells) :]:
             values = [r[name] for r in group]

@@ -22,8 +22,8 @@ GOOD = {"swap_error": 0.03, "transfer": 0.9, "residual": 0.3, "mean_face_residua
 
 
 def row(variant, seed, at="steps", conditions="plain", **figures):
-    names = {"pair": "1-2", "conditions": conditions, "variant": variant, "seed": seed, "at": at, "steps": 400}
-    shown = {"cpu_seconds": 40.0, "swap_over_mean_face": 0.7, "sharpness_to_truth": 0.5}
+    names = {"pair": "1-2", "conditions": conditions, "variant": variant, "seed": seed, "at": at}
+    shown = {"steps": 400, "cpu_seconds": 40.0, "swap_over_mean_face": 0.7, "sharpness_to_truth": 0.5}
     return {**names, **shown, **GOOD, **figures}
 
 
@@ -120,6 +120,21 @@ def test_every_network_is_spoken_of_and_every_verdict_is_json():
     found = verdicts(rows)
     assert len({v["claim"] for v in found}) == len(NETWORKS)
     assert json.loads(json.dumps(found)) == found
+
+
+def test_a_single_training_is_told_without_an_interval():
+    found = said([row(REFERENCE, 0)], "the reference itself", "it cannot swap")
+    assert (found["low"], found["high"], found["verdict"]) == (None, None, OPEN)
+    assert "Infinity" not in json.dumps(found)
+
+
+def test_equal_seconds_stand_in_the_table_where_they_gave_more_steps():
+    rows = [row(REFERENCE, 0), row(REFERENCE, 0, "cpu"), row("resize", 0), row("resize", 0, "cpu", steps=460)]
+    assert [line.split(" | ")[1:4] for line in table(rows)[2:]] == [
+        [REFERENCE, "steps", "400"],
+        ["resize", "steps", "400"],
+        ["resize", "cpu", "460"],
+    ]
 
 
 def test_the_table_has_a_line_for_each_variant_with_its_spread():
