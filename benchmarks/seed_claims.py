@@ -5,6 +5,7 @@ the CPU seconds of the reference; swap and reconstruction are compared with the 
 come the verdicts (`benchmarks.claims`) and the rows as a table of means and standard deviations.
 
     python -m benchmarks.seed_claims [--workspace DIR] [--pairs 101-202] [--seeds 1,2,3] [--steps 200]
+        [--part networks]... [--rows FILE]...
 """
 
 from __future__ import annotations
@@ -29,21 +30,25 @@ CURVE = (0.4, 0.7)
 """Shares of the steps at which colours are judged on the way."""
 LONGER = 2.5
 """The seeds give their own network 50 k steps, the GAN 20 k."""
+PARTS = ("networks", "plain networks", "gan", "colours", "longer", "plain colours")
+"""Trainings that one claim needs; all are done where none is named."""
 _LITTLE = 1.1
 """A variant that would have less than this many times the steps in equal CPU seconds is not trained on."""
 
 
-def train_all(pair: Pair, seeds: list[int], steps: int, tell: Callable[[Row], None]) -> None:
-    """Train claim by claim, all seeds of one before the next, so that what a stopped benchmark has is whole."""
-    for conditions in CONDITIONS:
+def train_all(pair: Pair, parts: list[str], seeds: list[int], steps: int, tell: Callable[[Row], None]) -> None:
+    """Train part by part, all seeds of one before the next, so that what a stopped benchmark has is whole."""
+    plan: dict[str, Callable[[int], None]] = {
+        "networks": lambda seed: _networks(pair, "ours", seed, steps, tell),
+        "plain networks": lambda seed: _networks(pair, "plain", seed, steps, tell),
+        "gan": lambda seed: _gan(pair, seed, steps, tell),
+        "colours": lambda seed: _colours(pair, "ours", seed, steps, tell),
+        "longer": lambda seed: _longer(pair, seed, steps, tell),
+        "plain colours": lambda seed: _colours(pair, "plain", seed, steps, tell),
+    }
+    for part in parts or PARTS:
         for seed in seeds:
-            _networks(pair, conditions, seed, steps, tell)
-    for seed in seeds:
-        _colours(pair, "ours", seed, steps, tell)
-    for seed in seeds:
-        _gan(pair, seed, steps, tell)
-    for seed in seeds:
-        _colours(pair, "plain", seed, steps, tell)
+            plan[part](seed)
 
 
 def _networks(pair: Pair, conditions: str, seed: int, steps: int, tell: Callable[[Row], None]) -> None:
@@ -67,9 +72,13 @@ def _colours(pair: Pair, conditions: str, seed: int, steps: int, tell: Callable[
 
 
 def _gan(pair: Pair, seed: int, steps: int, tell: Callable[[Row], None]) -> None:
-    """The GAN with its schedule run through, and the seeds' own network after more steps."""
+    """The GAN with its schedule run through."""
     settings = ("train.model_name=gan", f"train.schedule_steps={steps}")
     tell(pair.judged(("ours", GAN, seed), settings, steps, "steps"))
+
+
+def _longer(pair: Pair, seed: int, steps: int, tell: Callable[[Row], None]) -> None:
+    """The seeds' own network after as many more steps as they give it."""
     tell(pair.judged(("ours", REFERENCE, seed), CONDITIONS["ours"], round(LONGER * steps), "longer"))
 
 
@@ -80,9 +89,14 @@ def main() -> None:
     parser.add_argument("--pairs", default="101-202")
     parser.add_argument("--seeds", default="1,2,3")
     parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--part", action="append", default=[], dest="parts", choices=PARTS)
+    parser.add_argument(
+        "--rows", type=Path, action="append", default=[], help="output of earlier runs that counts, too"
+    )
     options = parser.parse_args()
     print(json.dumps({**machine(), "torch": torch.__version__, "steps": options.steps}), flush=True)
-    rows: list[Row] = []
+    lines = [line for file in options.rows for line in file.read_text().splitlines()]
+    rows: list[Row] = [json.loads(line) for line in lines if line.startswith('{"pair"')]
 
     def tell(row: Row) -> None:
         rows.append(row)
@@ -94,7 +108,9 @@ def main() -> None:
 
         for name in options.pairs.split(","):
             a, b = (int(part) for part in name.split("-"))
-            with_pair(options.workspace.absolute(), (a, b), lambda p: train_all(p, seeds, options.steps, tell))
+            with_pair(
+                options.workspace.absolute(), (a, b), lambda p: train_all(p, options.parts, seeds, options.steps, tell)
+            )
     for verdict in verdicts(rows):
         print(json.dumps(verdict), flush=True)
     print("\n".join(table(rows)))
