@@ -26,11 +26,11 @@ from flows.server import prefect_server
 if TYPE_CHECKING:
     from benchmarks.claim_runs import Pair
 
-CURVE = (0.4, 0.7)
-"""Shares of the steps at which colours are judged on the way."""
+CURVE = (0.5,)
+"""Shares of the steps at which colours are judged on the way, beside the end."""
 LONGER = 2.5
 """The seeds give their own network 50 k steps, the GAN 20 k."""
-PARTS = ("networks", "plain networks", "gan", "colours", "longer", "plain colours")
+PARTS = ("networks", "plain networks", "colours", "gan", "longer", "plain colours")
 """Trainings that one claim needs; all are done where none is named."""
 _LITTLE = 1.1
 """A variant that would have less than this many times the steps in equal CPU seconds is not trained on."""
