@@ -6,7 +6,7 @@ Tasks are cached as there: a stopped benchmark goes on where it was.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +53,9 @@ class Pair:
     grants: dict[str, Grant]
     """Leave to train."""
 
-    def judged(self, names: tuple[str, str, int], settings: tuple[str, ...], steps: int, at: str) -> Row:
+    def judged(
+        self, names: tuple[str, str, int], settings: tuple[str, ...], steps: int, at: str, stops: tuple[int, ...] = ()
+    ) -> Row:
         """Train up to so many steps in all, and compare the swap with the truth.
 
         Args:
@@ -61,6 +63,7 @@ class Pair:
             settings: ``--set`` of both.
             steps: steps in all.
             at: what the row is: ``curve``, ``steps``, ``cpu`` or ``longer``.
+            stops: steps at which this training was judged before.
         """
         job = load_job(self.job_file, (*SIZES, *settings, f"train.iterations={steps}", f"seed={names[2]}"))
         job = job.model_copy(update={"detect": installed(job.detect)})
@@ -69,7 +72,7 @@ class Pair:
         judged = evaluate(job, self.aligned, trained["weights"])
         assert judged is not None
         truth = truth_report(workspace, judged)
-        cpu_seconds = cpu_seconds_of(workspace, trained["log"])
+        cpu_seconds = cpu_seconds_of(workspace, trained["log"], {*stops, steps})
         row: Row = {"pair": self.name, "conditions": names[0], "variant": names[1], "seed": names[2], "at": at}
         row |= {"steps": steps, "cpu_seconds": round(cpu_seconds, 1)}
         row |= {name: round(truth[name], 4) for name in ("swap_error", "swap_over_mean_face", "transfer", "residual")}
@@ -111,11 +114,10 @@ def _views(job: JobSettings, chunks: list[AlignedChunk], swapper: Swapper) -> It
             faces += 1
 
 
-def cpu_seconds_of(workspace: Workspace, log: ManifestRef) -> float:
-    """CPU seconds of a training, over all the runs that it went on in; each of them counts from nothing."""
-    seconds = [row["cpu_seconds"] for row in manifest.stream(workspace, log, TRAIN_LOG, ["cpu_seconds"])]
-    ends = [now for now, then in zip(seconds, [*seconds[1:], 0.0], strict=True) if then < now]
-    return float(sum(ends))
+def cpu_seconds_of(workspace: Workspace, log: ManifestRef, stops: Set[int]) -> float:
+    """CPU seconds of a training that stopped, and went on, at these steps: its log counts anew after each."""
+    rows = manifest.stream(workspace, log, TRAIN_LOG, ["step", "cpu_seconds"])
+    return float(sum(row["cpu_seconds"] for row in rows if row["step"] in stops))
 
 
 def with_pair(workspace: Path, pair: tuple[int, int], work: Callable[[Pair], None]) -> None:

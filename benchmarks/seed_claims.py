@@ -59,16 +59,19 @@ def _networks(pair: Pair, conditions: str, seed: int, steps: int, tell: Callable
         tell(row)
         reference = reference or row
         more = reference["cpu_seconds"] / row["cpu_seconds"]
-        equal = pair.judged(names, settings, round(steps * more), "cpu") if more > _LITTLE else {**row, "at": "cpu"}
-        tell(equal)
+        if more > _LITTLE:
+            tell(pair.judged(names, settings, round(steps * more), "cpu", (steps,)))
+        else:
+            tell({**row, "at": "cpu"})
 
 
 def _colours(pair: Pair, conditions: str, seed: int, steps: int, tell: Callable[[Row], None]) -> None:
     for variant, settings in COLOURS.items():
         names, settings = (conditions, variant, seed), (*CONDITIONS[conditions], *settings)
-        for share in CURVE:
-            tell(pair.judged(names, settings, round(share * steps), "curve"))
-        tell(pair.judged(names, settings, steps, "steps"))
+        stops = [round(share * steps) for share in CURVE]
+        for number, stop in enumerate(stops):
+            tell(pair.judged(names, settings, stop, "curve", tuple(stops[:number])))
+        tell(pair.judged(names, settings, steps, "steps", tuple(stops)))
 
 
 def _gan(pair: Pair, seed: int, steps: int, tell: Callable[[Row], None]) -> None:
@@ -79,7 +82,7 @@ def _gan(pair: Pair, seed: int, steps: int, tell: Callable[[Row], None]) -> None
 
 def _longer(pair: Pair, seed: int, steps: int, tell: Callable[[Row], None]) -> None:
     """The seeds' own network after as many more steps as they give it."""
-    tell(pair.judged(("ours", REFERENCE, seed), CONDITIONS["ours"], round(LONGER * steps), "longer"))
+    tell(pair.judged(("ours", REFERENCE, seed), CONDITIONS["ours"], round(LONGER * steps), "longer", (steps,)))
 
 
 def main() -> None:
