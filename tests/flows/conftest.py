@@ -2,7 +2,6 @@ import json
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from faceswap_core.stages.actor import ActorSettings, render_actor
 from faceswap_core.stages.consent import write_signed
 from faceswap_core.stages.rendered import actor_record
 from faceswap_core.storage import Workspace
-from faceswap_core.trust.consent import new_record
+from tests.jobs import new_consent, write_job
 
 
 class Finished:
@@ -93,23 +92,9 @@ def test_records(tmp_path_factory):
     """Records of kind test, for footage that shows no actor."""
     folder = tmp_path_factory.mktemp("test-records")
     for name in "ab":
-        document = new_record(
-            kind="test",
-            subject=name,
-            contact="nobody",
-            roles=["source-identity", "target-performer"],
-            purposes=["trial"],
-            project="tiny",
-            training=True,
-            territories=["*"],
-            days=1,
-            evidence_sha256="0" * 64,
-            revocation="nobody",
-            now=datetime.now(UTC),
-        )
-        write_signed(folder / f"{name}.json", document)
+        write_signed(folder / f"{name}.json", new_consent(name, kind="test", project="tiny"))
     chosen = [f"subjects.{name}.consent={folder / name}.json" for name in "ab"]
-    return [word for setting in (*chosen, "provenance.purpose=trial") for word in ("--set", setting)] + [
+    return [word for setting in (*chosen, "provenance.purpose=dubbing") for word in ("--set", setting)] + [
         "--allow-test-consent"
     ]
 
@@ -117,40 +102,18 @@ def test_records(tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny_job(clips, records, tmp_path_factory):
     """Path of a job that takes seconds."""
-    folder = tmp_path_factory.mktemp("job")
-    path = folder / "job.toml"
-    path.write_text(
-        f"""
-name = "tiny"
-workspace = "ws"
-[plate]
-video = "{clips["plate"]}"
-subject = "a"
-truth = "{clips["truth"]}"
-plate_for_training = false
-[subjects.a]
-videos = ["{clips["a"]}"]
-consent = "{records["a"]}"
-[subjects.b]
-videos = ["{clips["b"]}"]
-consent = "{records["b"]}"
-[swap]
-to = "b"
-[output]
-video = "out.mp4"
-[decode]
-chunk_frames = 10
-[encode]
-preset = "draft"
-[align]
-size = 64
-[train]
-width = 4
-latent = 16
-iterations = 20
-"""
-    )
-    return path
+    changes = {
+        "plate.video": clips["plate"],
+        "plate.truth": clips["truth"],
+        "plate.plate_for_training": False,
+        "subjects.a.videos": [clips["a"]],
+        "subjects.a.consent": records["a"],
+        "subjects.b.videos": [clips["b"]],
+        "subjects.b.consent": records["b"],
+        "decode.chunk_frames": 10,
+        "train.iterations": 20,
+    }
+    return write_job(tmp_path_factory.mktemp("job") / "job.toml", changes)
 
 
 @pytest.fixture(scope="session")

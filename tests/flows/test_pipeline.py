@@ -13,6 +13,7 @@ import pytest
 from conftest import faceswap
 
 from faceswap_core.video.index import build_index
+from tests.jobs import write_job
 
 pytestmark = pytest.mark.flow
 
@@ -164,28 +165,16 @@ def test_more_iterations_go_on_from_the_checkpoint(first, tiny_job, workspace):
 
 @pytest.mark.release
 def test_a_finished_model_swaps_a_second_plate_without_training(first, tiny_job, clips, records, workspace, tmp_path):
-    job = tmp_path / "second.toml"
-    job.write_text(
-        f"""
-name = "second"
-workspace = "ws"
-[plate]
-video = "{clips["second"]}"
-subject = "a"
-[subjects.a]
-consent = "{records["a"]}"
-[subjects.b]
-consent = "{records["b"]}"
-[swap]
-to = "b"
-[output]
-video = "out.mp4"
-[align]
-size = 64
-[train]
-model = "{workspace / first.report["training"]["checkpoint"]}"
-"""
-    )
+    changes = {
+        "name": "second",
+        "plate.video": clips["second"],
+        "subjects.a.videos": None,
+        "subjects.a.consent": records["a"],
+        "subjects.b.videos": None,
+        "subjects.b.consent": records["b"],
+        "train.model": str(workspace / first.report["training"]["checkpoint"]),
+    }
+    job = write_job(tmp_path / "second.toml", changes)
     second = faceswap("run", job)
     assert second.code == 0, second.stderr
     assert not {"train-model", "normalize-color", "evaluate-swap"} & set(second.report["stages"])
