@@ -23,6 +23,14 @@ QUICK = {
     "train.iterations": 10,
 }
 """Settings of a run that takes seconds."""
+FILM = {
+    "name": "film",
+    "subjects.a.consent": "a.json",
+    "subjects.b.consent": "b.json",
+    "provenance.trusted_keys": "keys",
+    "provenance.purpose": "dubbing",
+}
+"""The job that `new_consent` allows, its records beside it."""
 
 
 def job_text(changes=()):

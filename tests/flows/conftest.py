@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -120,3 +121,17 @@ def tiny_job(clips, records, tmp_path_factory):
 def first(server, tiny_job):
     """The first run of the job, which finds nothing computed."""
     return faceswap("run", tiny_job)
+
+
+@pytest.fixture
+def browser():
+    """Chromium, which comes from the system (``apt install chromium``), as no Python package brings it."""
+    from playwright.sync_api import sync_playwright
+
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.fail("no Chromium: install it from the system's packages (Debian: apt install chromium)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()

@@ -1,36 +1,26 @@
-"""The flow UI in a real browser: a run asks who is who, someone chooses, the run goes on.
-
-Chromium comes from the system (``apt install chromium``), as no Python package brings it.
-"""
+"""The flow UI in a real browser: a run asks who is who, someone chooses, the run goes on."""
 
 import json
 import os
-import shutil
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from faceswap_core.jobfile import load_job
 
 pytestmark = [pytest.mark.flow, pytest.mark.release]
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 MINUTES = 60_000
 """Playwright counts in milliseconds."""
 
 
 @pytest.fixture
-def page():
+def page(browser):
     """An empty page; pictures of it go to the folder FACESWAP_SCREENSHOTS where that is set."""
-    if CHROMIUM is None:
-        pytest.fail("no Chromium: install it from the system's packages (Debian: apt install chromium)")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1400, "height": 1000})
-        page.set_default_timeout(2 * MINUTES)
-        yield page
-        browser.close()
+    page = browser.new_page(viewport={"width": 1400, "height": 1000})
+    page.set_default_timeout(2 * MINUTES)
+    return page
 
 
 def shot(page, name):

@@ -20,18 +20,10 @@ from faceswap_core.trust.consent import SCHEMA
 from faceswap_core.trust.revocation import with_revocation
 from faceswap_core.trust.signed import Signed, new_key, private_key, sign
 from flows.cli import app
-from tests.jobs import job_text, new_consent
+from tests.jobs import FILM, job_text, new_consent
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 KEY, OTHER = (private_key(new_key()[0], "key") for _ in range(2))
-FILM = {
-    "name": "film",
-    "subjects.a.consent": "a.json",
-    "subjects.b.consent": "b.json",
-    "provenance.trusted_keys": "keys",
-    "provenance.purpose": "dubbing",
-    "provenance.territories": ["DE"],
-}
 
 
 def record(subject, **changes):
@@ -50,7 +42,7 @@ class Office:
         self.folder = folder
         (folder / "keys").mkdir()
         self.trust(KEY)
-        (folder / "job.toml").write_text(job_text(FILM))
+        (folder / "job.toml").write_text(job_text({**FILM, "provenance.territories": ["DE"]}))
         for name in "ab":
             self.put(name, sign(record(name), SCHEMA, KEY))
         for name in ("a", "b", "plate"):

@@ -22,18 +22,11 @@ from faceswap_core.trust.consent import SCHEMA
 from faceswap_core.trust.revocation import with_revocation
 from faceswap_core.trust.signed import Signed, new_key, private_key, public_pem, sign
 from flows.cli import app
-from tests.jobs import job_text, new_consent
+from tests.jobs import FILM, job_text, new_consent
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the exporter's own libraries
 
 KEY = private_key(new_key()[0], "key")
-FILM = {
-    "name": "film",
-    "subjects.a.consent": "a.json",
-    "subjects.b.consent": "b.json",
-    "provenance.trusted_keys": "keys",
-    "provenance.purpose": "dubbing",
-}
 
 
 def record(subject):
