@@ -37,15 +37,16 @@ def evaluate(
 
     code = conduct(work, as_json=as_json, debug=debug)
     if judged and sys.stdout.isatty() and not as_json:
-        show(judged[0]["quality"], judged[0]["truth"])
+        show(judged[0])
     raise typer.Exit(code)
 
 
-def show(quality: Json, truth: Json | None) -> None:
-    """Print both parts of report.json as tables."""
+def show(judged: Json) -> None:
+    """Print what is told of quality and truth as tables."""
     from rich.console import Console
     from rich.table import Table
 
+    quality, truth = judged["quality"], judged["truth"]
     console, baselines = Console(), quality["baselines"]
     columns = [name for name in _COLUMNS if name in baselines]
     table = Table(title="quality", title_justify="left")
@@ -57,6 +58,8 @@ def show(quality: Json, truth: Json | None) -> None:
             continue
         table.add_row(name, _text(value), *(_text(baselines[column].get(name, "")) for column in columns))
     console.print(table)
+    if "not_measured" in judged:
+        console.print(f"not measured: {judged['not_measured']}", highlight=False, soft_wrap=True)
     for name, why in quality["reasons"].items():
         console.print(f"{name}: {why}", highlight=False, soft_wrap=True)
     if truth is None:

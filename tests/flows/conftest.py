@@ -59,13 +59,12 @@ def server(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def clips(tmp_path_factory):
-    """Short rendered clips by name: two of each actor, a plate with its truth, a second plate."""
+    """Short rendered clips by name: two of each actor, a plate with its truth and one too small, a second plate."""
     workspace = Workspace(tmp_path_factory.mktemp("clips"))
 
-    def clip(identity, performance, frames=30):
-        settings = ActorSettings(
-            identity=identity, performance=performance, frames=frames, width=256, height=144, face=96, keyint=10
-        )
+    def clip(identity, performance, frames=30, height=144):
+        size = {"width": height * 16 // 9, "height": height, "face": height * 2 // 3}
+        settings = ActorSettings(identity=identity, performance=performance, frames=frames, keyint=10, **size)
         return settings, render_actor(workspace, settings)
 
     made = {
@@ -73,9 +72,10 @@ def clips(tmp_path_factory):
         "b": clip(8, 2),
         "plate": clip(3, 5, 40),
         "truth": clip(8, 5, 40),
+        "small_truth": clip(8, 5, 10, height=108),
         "second": clip(3, 6, 20),
     }
-    shown = {"a": ("a", "plate", "second"), "b": ("b", "truth")}
+    shown = {"a": ("a", "plate", "second"), "b": ("b", "truth", "small_truth")}
     for subject, names in shown.items():
         write_signed(workspace.root / f"{subject}.json", actor_record(subject, [made[name] for name in names]))
     return {name: Path(rendered["video"]["path"]) for name, (_, rendered) in made.items()}

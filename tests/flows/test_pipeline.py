@@ -135,6 +135,16 @@ def test_other_smoothing_computes_only_what_comes_after(first, tiny_job):
 
 
 @pytest.mark.release
+def test_a_quality_that_cannot_be_measured_costs_neither_video_nor_report(first, tiny_job, clips):
+    done = faceswap("run", tiny_job, "--set", f"plate.truth={clips['small_truth']}")
+    assert done.code == 0, done.stderr
+    assert "truth is 192x108 px" in done.last["not_measured"]
+    assert (list(done.report["quality"]["not_measured"].values()), done.report["quality"]["flicker"]) == ([None], None)
+    assert done.last["not_measured"] in Path(done.last["report"]).with_name("report.html").read_text()
+    assert Path(done.last["output"]).is_file()
+
+
+@pytest.mark.release
 def test_an_average_rate_encodes_the_same_swap_in_one_go(first, tiny_job):
     done = faceswap("run", tiny_job, "--set", "encode.bitrate=900")
     assert done.code == 0, done.stderr
