@@ -38,7 +38,8 @@ def told(work: Callable[[], Json], *, as_json: bool) -> None:
         print(json.dumps(result))
     else:
         for name, value in result.items():
-            print(f"{name:<12} {value}")
+            lines = value if isinstance(value, tuple) else (value,)
+            print(f"{name:<15} " + f"\n{'':16}".join(map(str, lines)))
 
 
 @app.command()

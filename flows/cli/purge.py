@@ -20,7 +20,11 @@ def purge(
     outputs: Annotated[bool, typer.Option("--outputs", help="Delete finished videos and folders too.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Delete facesets, checkpoints, chunks, reports and task records that come from a record; footage stays."""
+    """Delete facesets, checkpoints, chunks, reports and task records that come from a record; footage stays.
+
+    Finished videos and other files outside the workspace are named, with the command that deletes them: the workspace
+    knows them no longer.
+    """
 
     def work() -> Json:
         from faceswap_core.errors import SettingsError

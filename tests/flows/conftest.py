@@ -3,6 +3,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -35,10 +36,28 @@ class Finished:
         return {name: stage["computed"] for name, stage in self.report["stages"].items() if stage["computed"]}
 
 
+FACESWAP = [sys.executable, "-c", "from flows.cli import main; main()"]
+
+
 def faceswap(*arguments, **environment) -> Finished:
-    command = [sys.executable, "-c", "from flows.cli import main; main()", *map(str, arguments), "--json"]
-    env = {**os.environ, **environment}
+    command, env = [*FACESWAP, *map(str, arguments), "--json"], {**os.environ, **environment}
     return Finished(subprocess.run(command, env=env, capture_output=True, text=True, timeout=240, check=False))
+
+
+@contextmanager
+def faceswap_until(stage, done, *arguments):
+    """A command that is running, and has told of ``done`` units of a stage; in the end it is waited for.
+
+    Gives the process, and how many lines it has printed.
+    """
+    command = [*FACESWAP, *map(str, arguments), "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        for count, line in enumerate(process.stdout, start=1):
+            event = json.loads(line)
+            if event.get("stage") == stage and event["done"] >= done:
+                yield process, count
+                return
+    raise AssertionError(f"the command ended before {stage} reached {done}")
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+from conftest import FACESWAP
 from typer.testing import CliRunner
 
 from faceswap_core.errors import ConsentError
@@ -93,7 +94,7 @@ def test_the_plate_is_never_overwritten(job):
 
 
 def test_our_errors_show_no_traceback_unless_asked(job):
-    command = [sys.executable, "-c", "from flows.cli import main; main()", "run", str(job), "--set", "x.y=1"]
+    command = [*FACESWAP, "run", str(job), "--set", "x.y=1"]
     plain = subprocess.run(command, capture_output=True, text=True, check=False)
     assert plain.returncode == 2
     assert plain.stderr.startswith("error: ")

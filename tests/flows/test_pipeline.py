@@ -4,14 +4,17 @@ import json
 import os
 import re
 import shutil
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from conftest import faceswap
+from conftest import faceswap, faceswap_until
 
+from faceswap_core.stages.consent import read_signed, write_signed
+from faceswap_core.trust.signed import Signed
 from faceswap_core.video.index import build_index
 from tests.jobs import write_job
 
@@ -174,6 +177,32 @@ def test_more_iterations_go_on_from_the_checkpoint(first, tiny_job, workspace):
 
 
 @pytest.mark.release
+def test_a_record_that_expires_during_the_run_ends_it_before_anything_is_exported(first, tiny_job, records, tmp_path):
+    record, output = tmp_path / "b.json", tmp_path / "out" / "late.mp4"
+    changes = (f"subjects.b.consent={record}", f"output.video={output}", "train.iterations=45")
+    command = ["run", tiny_job, *(word for change in changes for word in ("--set", change))]
+
+    def renew(until):
+        document = read_signed(records["b"])
+        write_signed(record, Signed({**document.payload, "expires": until.isoformat()}, ()))
+
+    renew(datetime.now(UTC) + timedelta(hours=1))
+    with faceswap_until("swap-frames", 1, *command) as (process, _):
+        renew(datetime.now(UTC))
+        last = json.loads(process.stdout.read().splitlines()[-1])
+        assert (process.wait(), last["error"]) == (5, "ConsentError")
+    assert "expired" in last["message"]
+    assert not list(tmp_path.rglob("*late*"))
+    assert faceswap(*command).code == 5, "and so it is at the start"
+    renew(datetime.now(UTC) + timedelta(hours=1))
+    done = faceswap(*command)
+    assert done.code == 0, done.stderr
+    assert done.report["training"]["steps"] == 45
+    assert not {"train-model", "swap-frames", "smooth-frames", "reencode-chunk"} & set(done.computed)
+    assert output.is_file()
+
+
+@pytest.mark.release
 def test_a_finished_model_swaps_a_second_plate_without_training(first, tiny_job, clips, records, workspace, tmp_path):
     changes = {
         "name": "second",
@@ -269,9 +298,6 @@ def test_a_purge_leaves_nothing_in_the_workspace_nor_in_prefects_store(first, wo
 
 
 def test_a_revoked_record_is_refused_before_anything_is_computed(first, tiny_job, records, tmp_path):
-    from datetime import UTC, datetime
-
-    from faceswap_core.stages.consent import write_signed
     from faceswap_core.trust.revocation import with_revocation
     from faceswap_core.trust.signed import new_key, private_key, public_pem
 
