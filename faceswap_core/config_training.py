@@ -22,6 +22,7 @@ from faceswap_core.config_network import (
 Weight = Annotated[float, Field(ge=0, le=1000)]
 
 _SEED_AUGMENTATION: dict[str, Any] = {"rotation": 10.0, "zoom": 0.05, "shift": 0.05, "warp": 0.03125}
+"""Of the seeds: for trainings long enough to learn every place of a face; shorter ones draw it blurred by it."""
 
 TRAIN_PRESETS: dict[str, dict[str, Any]] = {
     "draft": {"resolution": 64, "width": 16, "latent": 128, "batch": 8, "iterations": 1400, "learning_rate": 1e-3},
@@ -97,11 +98,11 @@ class TrainSettings(LoopSettings):
     """Share of each video, its last stretch of time, held out from training."""
     checkpoint_every: int = Field(default=500, ge=1)
     """Steps between checkpoints; at most so many are lost when a run is killed."""
-    rotation: float = Field(default=1.5, ge=0, le=45)
+    rotation: float = Field(default=0.0, ge=0, le=45)
     """Largest random turn in degrees."""
-    zoom: float = Field(default=0.01, ge=0, le=0.5)
+    zoom: float = Field(default=0.0, ge=0, le=0.5)
     """Largest random change of size."""
-    shift: float = Field(default=0.01, ge=0, le=0.5)
+    shift: float = Field(default=0.0, ge=0, le=0.5)
     """Largest random shift as a share of the view's side."""
     flip: float = Field(default=0.4, ge=0, le=1)
     """Chance of a mirrored sample."""

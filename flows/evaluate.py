@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from faceswap_core import layout
 from faceswap_core.config import JobSettings
+from faceswap_core.errors import FaceswapError
 from faceswap_core.stages.align import AlignedChunk
 from faceswap_core.stages.measure import Footage, Sample
 from faceswap_core.stages.unsteadied import measured_of_each, steady_sample
@@ -16,6 +18,8 @@ from flows.faceset import Faceset, chunks_of
 from flows.gather import gather
 from tasks import progress
 from tasks.evaluate import evaluate_swap, measure_quality, swap_unsteadied
+
+_log = logging.getLogger(__name__)
 
 
 def evaluate(job: JobSettings, aligned: Mapping[Path, list[AlignedChunk]], weights: FileRef) -> ManifestRef | None:
@@ -37,8 +41,23 @@ def evaluate(job: JobSettings, aligned: Mapping[Path, list[AlignedChunk]], weigh
 
 def measure(
     job: JobSettings, plate: Faceset, truth: Faceset | None, smoothed: Sequence[ManifestRef], weights: FileRef
+) -> tuple[list[ManifestRef], str]:
+    """Measure the composites of every chunk with a face, and a sample of frames beside what they are compared with.
+
+    The video is finished by then: an error of ours costs the figures, not the run, and is given as the second value.
+    """
+    try:
+        return _measure(job, plate, truth, smoothed, weights), ""
+    except progress.StopRequestedError:
+        raise
+    except FaceswapError as error:
+        _log.warning("the quality of the swap is not measured: %s", error)
+        return [], str(error)
+
+
+def _measure(
+    job: JobSettings, plate: Faceset, truth: Faceset | None, smoothed: Sequence[ManifestRef], weights: FileRef
 ) -> list[ManifestRef]:
-    """Measure the composites of every chunk with a face, and a sample of frames beside what they are compared with."""
     limit = measured_of_each(job.quality, len(plate.frames))
     count = job.quality.unsmoothed_frames
     windows = steady_sample(Workspace(job.workspace), plate.tracks, limit, count) if count else {}

@@ -23,7 +23,7 @@ from flows.faceset import Faceset, build_facesets, import_folders, record_source
 from flows.outcome import judge, last_words
 from flows.preflight import check_job
 from flows.record import Run, recorded
-from flows.report import Made, build_report, summary_markdown, write_report
+from flows.report import Made, build_report, not_measured, summary_markdown, write_report
 from flows.training import train
 from tasks import progress
 from tasks.artifacts import summary_artifact
@@ -41,7 +41,7 @@ def swap_video(job: JobSettings, force: bool = False, allow_test_consent: bool =
         allow_test_consent: Whether records of kind ``test`` count; written into the output.
 
     Returns:
-        run, output, report, computed, cached and seconds of the run.
+        run, output, report, computed, cached and seconds of the run; not_measured, where something could not be.
     """
     job = job.with_absolute_paths(Path.cwd())
     check_job(job, force=force, allow_test_consent=allow_test_consent)
@@ -56,6 +56,8 @@ def swap_video(job: JobSettings, force: bool = False, allow_test_consent: bool =
         path = write_report(job, run, made, report)
         output = made.converted.output
         result = last_words(run, output, report, path)
+        if missed := not_measured(report):
+            result["not_measured"] = missed
         progress.publish_result(result)
         summary_artifact(summary_markdown(job, report, output))
         judge(output, report)
@@ -77,8 +79,9 @@ def _make(job: JobSettings, gate: ConsentGate, run: Run, tally: Tally) -> Made:
         weights = trained["weights"]
     converted = convert(job, gate, plate, weights)
     truth = evaluate(job, aligned, weights)
-    quality = measure(job, plate, facesets[job.plate.truth] if job.plate.truth else None, converted.smoothed, weights)
-    return Made(plate, weights, trained, converted, truth, quality, tally.report())
+    aim = facesets[job.plate.truth] if job.plate.truth else None
+    quality, fault = measure(job, plate, aim, converted.smoothed, weights)
+    return Made(plate, weights, trained, converted, truth, quality, fault, tally.report())
 
 
 def granted(job: JobSettings, gate: ConsentGate) -> dict[str, Grant]:

@@ -17,6 +17,7 @@ from markupsafe import Markup
 from faceswap_core.config import JobSettings, RuntimeSettings
 from faceswap_core.stages import report as figures
 from faceswap_core.stages.evaluate import truth_report
+from faceswap_core.stages.measure import unmeasured
 from faceswap_core.stages.quality_report import load_quality, quality_report
 from faceswap_core.stages.timeline import HEIGHT, WIDTH
 from faceswap_core.stages.train import Trained
@@ -43,7 +44,9 @@ class Made:
     truth: ManifestRef | None
     """EVALUATION, None without ground truth."""
     quality: list[ManifestRef]
-    """QUALITY of every chunk with a face; none where nothing was to be measured."""
+    """QUALITY of every chunk with a face; none where nothing was to be measured, or could be."""
+    fault: str
+    """Why nothing of that could be measured; '' where it could."""
     stages: Json
     """Counts and times by stage."""
 
@@ -55,7 +58,11 @@ def build_report(job: JobSettings, made: Made) -> Json:
         "frames": figures.frame_counts(workspace, made.plate.tracks, made.converted.chunks),
         "stages": made.stages,
         "truth": truth_report(workspace, made.truth) if made.truth else None,
-        "quality": quality_report(load_quality(workspace, made.quality), off=not job.quality.frames),
+        "quality": quality_report(
+            load_quality(workspace, made.quality),
+            {made.fault: None} if made.fault else unmeasured(workspace, made.quality),
+            off=not job.quality.frames,
+        ),
         "faces": figures.faces_report(workspace, made.plate.tracks, job.detect),
         "training": _training(workspace, made),
         "video": video_report(workspace, made.converted.checks),
@@ -136,6 +143,7 @@ def _page(job: JobSettings, run: Run, made: Made, report: Json) -> str:
         run=run,
         report=report,
         output=made.converted.output,
+        missed=not_measured(report),
         style=style,
         script=script,
         script_sha256=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -155,6 +163,12 @@ def _template(templates: jinja2.Environment, name: str) -> str:
     return templates.loader.get_source(templates, name)[0]
 
 
+def not_measured(report: Mapping[str, Json]) -> str:
+    """Which swapped frames should have been measured and could not be, and why; '' where all were."""
+    missed = report["quality"]["not_measured"].items()
+    return "; ".join(f"{'all' if count is None else count} frames: {why}" for why, count in missed)
+
+
 def summary_markdown(job: JobSettings, report: Mapping[str, Json], output: Path) -> str:
     """A few lines for the flow UI."""
     frames, truth = report["frames"], report["truth"]
@@ -167,6 +181,8 @@ def summary_markdown(job: JobSettings, report: Mapping[str, Json], output: Path)
         f"| {frames['failed']} |",
         f"Training: {report['training']['model']}, {report['training']['steps']} steps.",
     ]
+    if missed := not_measured(report):
+        lines.append(f"Not measured: {missed}.")
     if truth:
         lines.append(f"Against the truth: transfer {truth['transfer']:.2f}, residual {truth['residual']:.2f}.")
     return "\n\n".join(lines[:2]) + "\n\n" + "\n".join(lines[2:5]) + "\n\n" + "\n\n".join(lines[5:])

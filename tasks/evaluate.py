@@ -73,7 +73,7 @@ def swap_unsteadied(
         )
 
 
-@stage_task(layout.QUALITY, run_name="measure-quality-{chunk_index:04d}", digests=detector_digests)
+@stage_task(layout.QUALITY, 2, run_name="measure-quality-{chunk_index:04d}", digests=detector_digests)
 def measure_quality(
     workspace: str,
     plate: FileRef,

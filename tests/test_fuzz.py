@@ -20,10 +20,11 @@ from faceswap_core.models.checkpoint import load_weights, save_weights
 from faceswap_core.schemas import FRAMES, REPORT
 from faceswap_core.stages.weights import read_facts
 from faceswap_core.storage import Workspace, sha256_file
-from faceswap_core.trust.consent import SCHEMA, Wanted, check_record, new_record
+from faceswap_core.trust.consent import SCHEMA, Wanted, check_record
 from faceswap_core.trust.revocation import revoked_ids, with_revocation
 from faceswap_core.trust.signed import key_id, new_key, parse_signed, private_key, sign
 from faceswap_core.trust.statement import consent_fault, label_text, read_sidecar, sidecar_fault
+from tests.jobs import new_consent
 
 ROUNDS = int(os.environ.get("FACESWAP_FUZZ", "150"))
 SEED = int(os.environ.get("FACESWAP_FUZZ_SEED", "20261121"))
@@ -76,20 +77,7 @@ label = {mode = "whole", seconds = 4.0}
 crf = 18
 """
 RECORD = sign(
-    new_record(
-        kind="person",
-        subject="a",
-        contact="x",
-        roles=["target-performer"],
-        purposes=["dubbing"],
-        project="film",
-        training=True,
-        territories=["*"],
-        days=9,
-        evidence_sha256="0" * 64,
-        revocation="x",
-        now=NOW,
-    ),
+    new_consent("a", roles=["target-performer"], days=9, now=NOW),
     SCHEMA,
     KEY,
 )

@@ -43,7 +43,7 @@ def find_rate(trainer: Trainer, sampler: Sampler, steps: int = 100) -> tuple[flo
     """
     growth = (_HIGHEST / _LOWEST) ** (1 / max(steps - 1, 1))
     trials: list[RateTrial] = []
-    mean = 0.0
+    mean, best = 0.0, RateTrial(_LOWEST, math.inf)
     for number in range(steps):
         rate = _LOWEST * growth**number
         shown = trainer.train_step(sampler.draw(number), rate=rate)
@@ -52,9 +52,10 @@ def find_rate(trainer: Trainer, sampler: Sampler, steps: int = 100) -> tuple[flo
             break
         mean = _MEMORY * mean + (1 - _MEMORY) * loss
         trials.append(RateTrial(rate, mean / (1 - _MEMORY ** (number + 1))))
-        if trials[-1].loss > _BLOWN_UP * min(t.loss for t in trials):
+        settled = trials[_SETTLED:] or trials[-1:]
+        best = min(settled, key=lambda t: t.loss)
+        if trials[-1].loss > _BLOWN_UP * best.loss:
             break
-    best = min(trials[_SETTLED:] or trials, key=lambda t: t.loss)
     return best.rate / 10, trials
 
 

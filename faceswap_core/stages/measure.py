@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypedDict
@@ -29,6 +31,8 @@ from faceswap_core.video.colour import to_rgb
 from faceswap_core.video.reader import DecodedFrame
 
 _log = logging.getLogger(__name__)
+_UNMEASURED = "unmeasured"
+"""Key of the metadata of QUALITY: why frames were not measured, by frame_index."""
 _WIDEST = 320
 """Columns of a picture of a face, at most."""
 
@@ -98,6 +102,9 @@ def measure_quality(
         device: where the detector runs, as ``runtime.device`` has it.
         progress: told frame by frame.
 
+    Returns:
+        QUALITY; frames that could not be measured stand in its metadata (`unmeasured`).
+
     Raises:
         SettingsError: the truth's frames are of another size.
     """
@@ -114,9 +121,15 @@ def measure_quality(
             progress(judge.wanted.index(frame.frame_index) + 1, len(judge.wanted), "frames")
         if frame.frame_index >= judge.wanted[-1]:
             break
-    return manifest.publish(
-        workspace, layout.QUALITY, layout.chunk_name("quality", chunk.chunk_index), QUALITY, judge.rows()
-    )
+    name = layout.chunk_name("quality", chunk.chunk_index)
+    about = {_UNMEASURED: json.dumps(judge.unmeasured)} if judge.unmeasured else None
+    return manifest.publish(workspace, layout.QUALITY, name, QUALITY, judge.rows(), about)
+
+
+def unmeasured(workspace: Workspace, refs: Sequence[ManifestRef]) -> dict[str, int]:
+    """How many frames of QUALITY of all chunks could not be measured, by the reason."""
+    found = (manifest.metadata(workspace, ref, QUALITY).get(_UNMEASURED, "{}") for ref in refs)
+    return dict(Counter(reason for text in found for reason in json.loads(text).values()))
 
 
 def _pictures(workspace: Workspace, footage: Footage, wanted: Sequence[int]) -> Iterator[tuple[int, U8]]:
@@ -155,15 +168,17 @@ class _Judge:
         self.variants = {name: _Variant(name) for name in ("swap", "unsmoothed", "no_swap", "ideal")}
         self.last: Scene | None = None
         self.pictures: dict[tuple[int, int], tuple[bytes, bytes]] = {}
+        self.unmeasured: dict[int, str] = {}
 
     def take(self, decoded: DecodedFrame, truth: U8 | None) -> None:
-        """Measure one frame in the variants that are due; one whose face cannot be laid in has failed and has none."""
+        """Measure one frame in the variants that are due; why one could not be is kept."""
         if decoded.frame_index not in self.wanted or decoded.corrupt:
             return
         try:
             self._take(decoded, truth)
         except (MediaError, ManifestError, cv2.error, ValueError) as error:
             _log.warning("frame %d is not measured: %s", decoded.frame_index, error)
+            self.unmeasured[decoded.frame_index] = str(error)
 
     def _take(self, decoded: DecodedFrame, truth: U8 | None) -> None:
         number, frame = decoded.frame_index, decoded.frame

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -38,13 +39,15 @@ class Purged:
     """Files that the proof read afterwards."""
     remaining: tuple[str, ...]
     """Files in which the proof found a digest of something purged: none."""
+    next: str
+    """The command that deletes ``outputs`` where they were left, as the workspace knows them no longer; '' else."""
 
 
 def purge(workspace: Workspace, record_id: str, *, outputs: bool) -> Purged:
     """Delete everything that comes from a record, then look whether anything is left.
 
-    Footage is never touched. What lies outside the workspace is named, and deleted where ``outputs`` says so and it is
-    still what was written.
+    Footage is never touched. What lies outside the workspace and is still what was written is named, and deleted where
+    ``outputs`` says so; the list of what came of whom, by which it was found, goes in any case.
 
     Raises:
         FaceswapError: something is left.
@@ -56,17 +59,20 @@ def purge(workspace: Workspace, record_id: str, *, outputs: bool) -> Purged:
     doomed = {path for origin in derived if (path := _inside(workspace, origin)) is not None}
     doomed |= _orphans(workspace, known) if derived else set()
     doomed |= set(_telling(workspace.root / layout.RESULTS, needles))
-    outside = [path for origin in derived if (path := _outside(workspace, origin)) is not None]
+    outside = dict.fromkeys(path for origin in derived if (path := _outside(workspace, origin)) is not None)
     count = sum(_delete(path) for path in (*doomed, *(outside if outputs else ())))
     for folder in (*_checkpoints(workspace, record_id), *_runs(workspace, needles)):
         count += sum(path.is_file() for path in folder.rglob("*"))
         shutil.rmtree(folder)
     lineage.keep(origin for origin in known if record_id not in origin.records)
     scanned, remaining = _proof(workspace, needles)
-    result = Purged(record_id, count, tuple(map(str, outside)), outputs, scanned, tuple(remaining))
+    named = tuple(map(str, outside))
+    following = shlex.join(["rm", "--", *named]) if named and not outputs else ""
+    result = Purged(record_id, count, named, outputs, scanned, tuple(remaining), following)
     if remaining:
         raise FaceswapError(
             f"{len(remaining)} files still hold data of record {record_id}: {remaining[:5]}; delete them"
+            + (f", and what lies outside the workspace: {following}" if following else "")
         )
     return result
 

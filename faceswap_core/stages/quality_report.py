@@ -35,15 +35,17 @@ def load_quality(workspace: Workspace, refs: Sequence[ManifestRef]) -> list[Row]
     return [row for ref in refs for row in manifest.stream(workspace, ref, QUALITY)]
 
 
-def quality_report(rows: Sequence[Row], off: bool) -> Json:
+def quality_report(rows: Sequence[Row], unmeasured: Mapping[str, int | None], off: bool) -> Json:
     """Figures of the swap over all measured frames, and beside it of its baselines over the frames of the sample.
 
     What stands beside a ``*_unsmoothed`` and ``sharpness_ratio`` is measured on the sample's frames, where there is
     one. ``jitter_ratio`` and ``flicker_ratio`` compare both after the judge's own noise, measured on the ideal
-    composite, was taken off in squares. Where something is null, ``reasons`` says why.
+    composite, was taken off in squares. Where something is null, ``reasons`` says why; ``not_measured`` counts frames
+    that should have been measured and could not be, by the reason.
 
     Args:
         rows: of QUALITY.
+        unmeasured: how many frames could not be measured, by the reason; None: all.
         off: whether the job asked for no measuring at all.
     """
     by_variant = {name: [row for row in rows if row["variant"] == name] for name in ("swap", *_BASELINES)}
@@ -61,8 +63,9 @@ def quality_report(rows: Sequence[Row], off: bool) -> Json:
     report["sample"] = _span(sample.get("unsmoothed", []))
     report["baselines"] = {_LABELS[name]: values for name, values in compared.items()}
     missing = [name for name, value in report.items() if value is None]
-    why = "quality.frames is 0" if off else _NO_FACE
+    why = "quality.frames is 0" if off else next(iter(unmeasured), _NO_FACE)
     report["reasons"] = {name: _WHY.get(name, why) if swap else why for name in missing}
+    report["not_measured"] = dict(unmeasured)
     return report
 
 

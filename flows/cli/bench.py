@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-import json as json_text
+import json
 from typing import Annotated
 
 import typer
 
-from faceswap_core.errors import FaceswapError, SettingsError
-from flows.cli.session import refused
+from faceswap_core.errors import SettingsError
+from flows.cli.options import AsJson, Debug
+from flows.cli.session import refusing
 
 
 def bench(
     stage: Annotated[list[str] | None, typer.Option(help="Stage to measure; all by default.")] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Measurements of each figure.")] = 5,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object per line on stdout.")] = False,
-    debug: Annotated[bool, typer.Option(help="Show tracebacks.")] = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
 ) -> None:
     """Measure stages in processor seconds, against a floor each; nothing else should run meanwhile."""
-    try:
+    with refusing(as_json=as_json, debug=debug):
         from faceswap_core.stages.bench import BENCHES
 
         if unknown := sorted(set(stage or ()) - set(BENCHES)):
             raise SettingsError(f"no stage {unknown} is measured: name some of {sorted(BENCHES)}")
         for name in stage or sorted(BENCHES):
             for figure in BENCHES[name](repeats):
-                print(json_text.dumps(figure) if json else in_words(figure), flush=True)
-    except FaceswapError as error:
-        raise typer.Exit(refused(error, as_json=json, debug=debug)) from error
+                print(json.dumps(figure) if as_json else in_words(figure), flush=True)
 
 
 def in_words(figure: dict[str, float]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json as jsonlib
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from faceswap_core.errors import FaceswapError, SettingsError
-from flows.cli.session import refused
+from faceswap_core.errors import SettingsError
+from flows.cli.options import AllowTest, AsJson, JobFile, Overrides
+from flows.cli.session import refusing
 
 if TYPE_CHECKING:
     from faceswap_core.types import Json
@@ -27,20 +28,18 @@ class Role(StrEnum):
 
 app = typer.Typer(name="consent", help="Consent records: who allowed what.", no_args_is_help=True)
 KeyFile = Annotated[Path, typer.Option("--key", help="Private key (Ed25519, PEM, mode 0600).", show_default=False)]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 
 
 def told(work: Callable[[], Json], *, as_json: bool) -> None:
     """Do something short, print what came of it, and end with its exit code."""
-    try:
+    with refusing(as_json=as_json):
         result = work()
-    except FaceswapError as error:
-        raise typer.Exit(refused(error, as_json=as_json, debug=False)) from error
     if as_json:
-        print(jsonlib.dumps(result))
+        print(json.dumps(result))
     else:
         for name, value in result.items():
-            print(f"{name:<12} {value}")
+            lines = value if isinstance(value, tuple) else (value,)
+            print(f"{name:<15} " + f"\n{'':16}".join(map(str, lines)))
 
 
 @app.command()
@@ -167,10 +166,10 @@ def revoke(
 
 @app.command()
 def check(
-    job: Annotated[Path, typer.Argument(help="Job file.", show_default=False)],
-    override: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting.")] = None,
-    allow_test_consent: Annotated[bool, typer.Option(help="Admit records of kind test.")] = False,
-    json: AsJson = False,
+    job: JobFile,
+    override: Overrides = None,
+    allow_test_consent: AllowTest = False,
+    as_json: AsJson = False,
 ) -> None:
     """Check the records of both people of a job, as a run does; exit 5 where they do not cover it."""
 
@@ -179,8 +178,8 @@ def check(
         from faceswap_core.stages.consent import ConsentGate
 
         grants = ConsentGate(load_job(job, override or []), allow_test=allow_test_consent).check("nothing")
-        return (
-            dict(grants) if json else {n: f"{g['kind']} {g['record']} until {g['expires']}" for n, g in grants.items()}
-        )
+        if as_json:
+            return dict(grants)
+        return {name: f"{grant['kind']} {grant['record']} until {grant['expires']}" for name, grant in grants.items()}
 
-    told(work, as_json=json)
+    told(work, as_json=as_json)

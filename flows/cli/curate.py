@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json as json_format
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from faceswap_core.errors import FaceswapError
 from flows.cli.faces import group as group
-from flows.cli.session import refused
+from flows.cli.options import AsJson, Debug
+from flows.cli.session import refusing
 
 if TYPE_CHECKING:
     from faceswap_core.stages.faceset import Faceset
@@ -20,17 +20,15 @@ if TYPE_CHECKING:
 
 Place = Annotated[Path, typer.Argument(metavar="JOB", help="Job file, or its workspace.", show_default=False)]
 Subject = Annotated[str | None, typer.Option(help="Only this person's faces.", show_default=False)]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
-Debug = Annotated[bool, typer.Option(help="Show tracebacks.")]
 Where = Annotated[
     str, typer.Argument(metavar="WHERE", help="Such as 'sharpness < 20 or abs(yaw) > 60'.", show_default=False)
 ]
 
 
 @group.command()
-def stats(job: Place, subject: Subject = None, json: AsJson = False, debug: Debug = False) -> None:
+def stats(job: Place, subject: Subject = None, as_json: AsJson = False, debug: Debug = False) -> None:
     """Count each person's faces, and show how their figures are spread."""
-    _conduct(job, lambda faces: _statistics(faces, subject), as_json=json, debug=debug)
+    _conduct(job, lambda faces: _statistics(faces, subject), as_json=as_json, debug=debug)
 
 
 @group.command()
@@ -43,7 +41,7 @@ def sheet(
         "strangeness"
     ),
     count: Annotated[int, typer.Option(min=1, max=10_000, help="Faces at most.")] = 100,
-    json: AsJson = False,
+    as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
     """Draw a contact sheet, those faces first that stand out most; those left out have a red frame."""
@@ -56,18 +54,18 @@ def sheet(
             temporary.write_bytes(picture)
         return {"output": str(output.expanduser().absolute())}
 
-    _conduct(job, draw, as_json=json, debug=debug)
+    _conduct(job, draw, as_json=as_json, debug=debug)
 
 
 @group.command()
-def drop(job: Place, where: Where, subject: Subject = None, json: AsJson = False, debug: Debug = False) -> None:
+def drop(job: Place, where: Where, subject: Subject = None, as_json: AsJson = False, debug: Debug = False) -> None:
     """Leave faces out of training."""
 
     def choose(faces: Faceset) -> Json:
         faces.drop(where, subject)
         return _counts(faces)
 
-    _conduct(job, choose, as_json=json, debug=debug)
+    _conduct(job, choose, as_json=as_json, debug=debug)
 
 
 @group.command()
@@ -78,7 +76,7 @@ def keep(
     ] = None,
     only: Annotated[bool, typer.Option("--only", help="Leave out all others.")] = False,
     subject: Subject = None,
-    json: AsJson = False,
+    as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
     """Take faces into training again."""
@@ -87,7 +85,7 @@ def keep(
         faces.keep(where, subject, only=only)
         return _counts(faces)
 
-    _conduct(job, choose, as_json=json, debug=debug)
+    _conduct(job, choose, as_json=as_json, debug=debug)
 
 
 @group.command()
@@ -95,7 +93,7 @@ def best(
     job: Place,
     count: Annotated[int, typer.Argument(min=1, metavar="N", help="Faces of each person.", show_default=False)],
     subject: Subject = None,
-    json: AsJson = False,
+    as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
     """Keep the N faces of each person that differ most in pose, light and expression, sharp ones before others."""
@@ -104,19 +102,17 @@ def best(
         faces.best(count, subject)
         return _counts(faces)
 
-    _conduct(job, choose, as_json=json, debug=debug)
+    _conduct(job, choose, as_json=as_json, debug=debug)
 
 
 def _conduct(job: Path, work: Callable[[Faceset], Json], *, as_json: bool, debug: bool) -> None:
     """Open the faceset, do the work and print what it gives."""
-    try:
+    with refusing(as_json=as_json, debug=debug):
         from faceswap_core.stages.faceset import Faceset
 
         given = work(Faceset.open(_workspace(job)))
-    except FaceswapError as error:
-        raise typer.Exit(refused(error, as_json=as_json, debug=debug)) from error
     if as_json or not sys.stdout.isatty():
-        print(json_format.dumps({"event": "done", **given}), flush=True)
+        print(json.dumps({"event": "done", **given}), flush=True)
     else:
         _show(given)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.run import same_command
+from flows.cli.options import AsJson, Debug
 from flows.cli.session import conduct
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ def demo(
     actor_b: Annotated[int, typer.Option(min=0, help="Seed of the person who is drawn.")] = 8,
     seed: Annotated[int, typer.Option(min=0, max=100_000_000, help="Seed of performances and training.")] = 0,
     iterations: Annotated[int | None, typer.Option(min=1, help="Training steps; by default the preset's.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object per line on stdout.")] = False,
-    debug: Annotated[bool, typer.Option(help="Show tracebacks.")] = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
 ) -> None:
     """Render two synthetic actors, train on them, swap one for the other, verify, and report."""
 
@@ -35,4 +35,4 @@ def demo(
         job = write_job(folder, render_actors(folder, cast), cast)
         return swap_video(load_job(job))
 
-    raise typer.Exit(conduct(work, as_json=json, debug=debug, resume=same_command))
+    raise typer.Exit(conduct(work, as_json=as_json, debug=debug))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json as jsonlib
+import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from faceswap_core.errors import FaceswapError
-from flows.cli.session import refused
+from flows.cli.options import AsJson
+from flows.cli.session import refusing
 
 if TYPE_CHECKING:
     from faceswap_core.types import Json
@@ -21,15 +22,13 @@ def doctor(
     make_test_identity: Annotated[
         bool, typer.Option("--make-test-identity", help="Make a new throw-away chain to sign trials with.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show hardware, encoders, model files, disk and the test identity."""
-    try:
+    with refusing(as_json=as_json):
         found = _examine(make_test_identity)
-    except FaceswapError as error:
-        raise typer.Exit(refused(error, as_json=json, debug=False)) from error
-    if json:
-        print(jsonlib.dumps(found))
+    if as_json:
+        print(json.dumps(found))
         return
     for name, value in found.items():
         print(f"{name:<14} {value}")

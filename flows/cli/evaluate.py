@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from faceswap_core.errors import FaceswapError
-from flows.cli.run import same_command
-from flows.cli.session import conduct, refused
+from flows.cli.options import AllowTest, AsJson, Debug, Force, JobFile, Overrides, checked_job
+from flows.cli.session import conduct, refusing
 
 if TYPE_CHECKING:
     from faceswap_core.types import Json
@@ -19,28 +17,16 @@ _COLUMNS = {"no_swap": "no swap", "unsmoothed": "unsmoothed", "ideal_composite":
 
 
 def evaluate(
-    job: Annotated[Path, typer.Argument(help="Job file (TOML).", show_default=False)],
-    override: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, such as quality.frames=300."),
-    ] = None,
-    force: Annotated[bool, typer.Option(help="Run a job that is refused for its cost.")] = False,
-    allow_test_consent: Annotated[
-        bool, typer.Option(help="Admit consent records of kind test; written into the output.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object per line on stdout.")] = False,
-    debug: Annotated[bool, typer.Option(help="Show tracebacks.")] = False,
+    job: JobFile,
+    override: Overrides = None,
+    force: Force = False,
+    allow_test_consent: AllowTest = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
 ) -> None:
     """Judge the swap of a job, against the truth where it names one; what is not there yet is made first."""
-    try:
-        from faceswap_core.jobfile import load_job
-
-        settings = load_job(job, override or [])
-        from flows.preflight import check_job
-
-        check_job(settings, force=force, allow_test_consent=allow_test_consent)
-    except FaceswapError as error:
-        raise typer.Exit(refused(error, as_json=json, debug=debug)) from error
+    with refusing(as_json=as_json, debug=debug):
+        settings = checked_job(job, override, force=force, allow_test_consent=allow_test_consent)
     judged: list[Json] = []
 
     def work() -> Json:
@@ -49,17 +35,18 @@ def evaluate(
         judged.append(evaluate_job(settings, force=force, allow_test_consent=allow_test_consent))
         return judged[0]
 
-    code = conduct(work, as_json=json, debug=debug, resume=same_command)
-    if judged and sys.stdout.isatty() and not json:
-        show(judged[0]["quality"], judged[0]["truth"])
+    code = conduct(work, as_json=as_json, debug=debug)
+    if judged and sys.stdout.isatty() and not as_json:
+        show(judged[0])
     raise typer.Exit(code)
 
 
-def show(quality: Json, truth: Json | None) -> None:
-    """Print both parts of report.json as tables."""
+def show(judged: Json) -> None:
+    """Print what is told of quality and truth as tables."""
     from rich.console import Console
     from rich.table import Table
 
+    quality, truth = judged["quality"], judged["truth"]
     console, baselines = Console(), quality["baselines"]
     columns = [name for name in _COLUMNS if name in baselines]
     table = Table(title="quality", title_justify="left")
@@ -71,6 +58,8 @@ def show(quality: Json, truth: Json | None) -> None:
             continue
         table.add_row(name, _text(value), *(_text(baselines[column].get(name, "")) for column in columns))
     console.print(table)
+    if "not_measured" in judged:
+        console.print(f"not measured: {judged['not_measured']}", highlight=False, soft_wrap=True)
     for name, why in quality["reasons"].items():
         console.print(f"{name}: {why}", highlight=False, soft_wrap=True)
     if truth is None:

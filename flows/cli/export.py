@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json as json_text
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from faceswap_core.errors import FaceswapError
-from flows.cli.session import refused
+from flows.cli.options import AllowTest, AsJson, Debug, Overrides
+from flows.cli.session import refusing
 
 
 def export(
@@ -19,13 +19,13 @@ def export(
         Path | None,
         typer.Option(help="Checkpoint folder or weights file; by default the job's own.", show_default=False),
     ] = None,
-    override: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting.")] = None,
-    allow_test_consent: Annotated[bool, typer.Option(help="Admit records of kind test.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object per line on stdout.")] = False,
-    debug: Annotated[bool, typer.Option(help="Show tracebacks.")] = False,
+    override: Overrides = None,
+    allow_test_consent: AllowTest = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
 ) -> None:
     """Write a trained network as ONNX: views in the common colours in, the swap and the redrawn views out."""
-    try:
+    with refusing(as_json=as_json, debug=debug):
         from faceswap_core.jobfile import load_job
         from faceswap_core.stages.export_network import export_network
 
@@ -35,8 +35,6 @@ def export(
             checkpoint.expanduser() if checkpoint else None,
             allow_test=allow_test_consent,
         )
-    except FaceswapError as error:
-        raise typer.Exit(refused(error, as_json=json, debug=debug)) from error
     print(
-        json_text.dumps({"event": "done", **made}) if json else f"{made['output']}  differs by {made['difference']:.1e}"
+        json.dumps({"event": "done", **made}) if as_json else f"{made['output']}  differs by {made['difference']:.1e}"
     )

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from faceswap_core.errors import FaceswapError
-from flows.cli.run import same_command
-from flows.cli.session import conduct, refused
+from flows.cli.options import AsJson, Debug, Overrides
+from flows.cli.session import conduct, refusing
 
 if TYPE_CHECKING:
     from faceswap_core.types import Json
@@ -32,26 +31,21 @@ def scan(
         Path | None,
         typer.Option(help="Folder for what is made on the way; by default VIDEO.scan here.", show_default=False),
     ] = None,
-    override: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, such as detect.min_face=0.05."),
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object per line on stdout.")] = False,
-    debug: Annotated[bool, typer.Option(help="Show tracebacks.")] = False,
+    override: Overrides = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
 ) -> None:
     """Count the faces and tracks of any video, and measure how steady and how fast they were found."""
-    try:
+    with refusing(as_json=as_json, debug=debug):
         from faceswap_core.jobfile import scan_settings
         from flows.preflight import check_scan
 
         settings = scan_settings(video, backend, workspace, override or [])
         check_scan(settings)
-    except FaceswapError as error:
-        raise typer.Exit(refused(error, as_json=json, debug=debug)) from error
 
     def work() -> Json:
         from flows.scan import scan_video
 
         return scan_video(settings)
 
-    raise typer.Exit(conduct(work, as_json=json, debug=debug, resume=same_command))
+    raise typer.Exit(conduct(work, as_json=as_json, debug=debug))

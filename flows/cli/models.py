@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json as text
+import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from faceswap_core.errors import FaceswapError, ModelMissingError, SettingsError
-from flows.cli.session import refused
+from faceswap_core.errors import ModelMissingError, SettingsError
+from flows.cli.options import AsJson, Debug
+from flows.cli.session import refusing
 
 if TYPE_CHECKING:
     from faceswap_core.modelstore import ModelState
@@ -18,29 +19,25 @@ if TYPE_CHECKING:
 group = typer.Typer(help="Model files: list, download, check.", no_args_is_help=True)
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Models; by default all.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object per line on stdout.")]
-Debug = Annotated[bool, typer.Option(help="Show tracebacks.")]
 
 
 @group.command("list")
-def list_models(json: AsJson = False) -> None:
+def list_models(as_json: AsJson = False) -> None:
     """Show every model file: its state, its licence, where it lies."""
     from faceswap_core.modelstore import survey
 
-    _tell(survey(), as_json=json)
+    _tell(survey(), as_json=as_json)
 
 
 @group.command("verify")
-def verify(names: Names = None, json: AsJson = False, debug: Debug = False) -> None:
+def verify(names: Names = None, as_json: AsJson = False, debug: Debug = False) -> None:
     """Check the sha256 of model files; exit code 3 where one is altered, or is named here and missing."""
     from faceswap_core.modelstore import survey
 
-    try:
+    with refusing(as_json=as_json, debug=debug):
         states = list(survey(tuple(_known(names or []))))
-        _tell(states, as_json=json)
+        _tell(states, as_json=as_json)
         _refuse_faults(states, named=bool(names))
-    except FaceswapError as error:
-        raise typer.Exit(refused(error, as_json=json, debug=debug)) from error
 
 
 @group.command("pull")
@@ -49,18 +46,16 @@ def pull(
     accept_noncommercial: Annotated[
         bool, typer.Option("--accept-noncommercial", help="Accept weights for non-commercial research only.")
     ] = False,
-    json: AsJson = False,
+    as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
     """Download a model into the store, check its sha256, and print its licence."""
     from faceswap_core import modelpull
     from faceswap_core.modelstore import survey
 
-    try:
+    with refusing(as_json=as_json, debug=debug):
         modelpull.pull(name, accept_noncommercial=accept_noncommercial)
-        _tell(survey((name,)), as_json=json)
-    except FaceswapError as error:
-        raise typer.Exit(refused(error, as_json=json, debug=debug)) from error
+        _tell(survey((name,)), as_json=as_json)
 
 
 def _known(names: list[str]) -> list[str]:
@@ -75,7 +70,7 @@ def _known(names: list[str]) -> list[str]:
 def _tell(states: Iterable[ModelState], *, as_json: bool) -> None:
     for state in states:
         if as_json:
-            print(text.dumps(_event(state)), flush=True)
+            print(json.dumps(_event(state)), flush=True)
         else:
             print(f"{state.name:<12}{state.state:<9}{state.licence}\n{'':12}{state.path}", flush=True)
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.consent import AsJson, told
+from flows.cli.consent import told
+from flows.cli.options import AsJson
 
 if TYPE_CHECKING:
     from faceswap_core.types import Json
@@ -17,9 +18,13 @@ def purge(
     record: Annotated[str, typer.Argument(help="record_id, or the record's file.", show_default=False)],
     workspace: Annotated[Path, typer.Option(help="Workspace to purge.", show_default=False)],
     outputs: Annotated[bool, typer.Option("--outputs", help="Delete finished videos and folders too.")] = False,
-    json: AsJson = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Delete facesets, checkpoints, chunks, reports and task records that come from a record; footage stays."""
+    """Delete facesets, checkpoints, chunks, reports and task records that come from a record; footage stays.
+
+    Finished videos and other files outside the workspace are named, with the command that deletes them: the workspace
+    knows them no longer.
+    """
 
     def work() -> Json:
         from faceswap_core.errors import SettingsError
@@ -34,4 +39,4 @@ def purge(
         record_id = read_record(read_signed(file), record).record_id if file.is_file() else record
         return vars(purge(Workspace(workspace), record_id, outputs=outputs))
 
-    told(work, as_json=json)
+    told(work, as_json=as_json)

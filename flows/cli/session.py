@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import logging
 import os
+import shlex
 import signal
 import sys
 import time
@@ -14,6 +15,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+import typer
+
 from faceswap_core.errors import FaceswapError
 from faceswap_core.types import Json
 from flows.cli.output import Output, pick_output
@@ -21,16 +24,13 @@ from flows.cli.output import Output, pick_output
 INTERRUPTED = 130
 
 
-def conduct(
-    work: Callable[[], Json], *, as_json: bool, debug: bool, resume: Callable[[], str], output: Output | None = None
-) -> int:
-    """Do work that needs a server, show its progress, and give the exit code.
+def conduct(work: Callable[[], Json], *, as_json: bool, debug: bool, output: Output | None = None) -> int:
+    """Do work that needs a server, show its progress, and give the exit code; the same command goes on from there.
 
     Args:
         work: what to do; its result becomes the ``done`` line.
         as_json: print JSON lines even on a TTY.
         debug: show tracebacks of our own errors too.
-        resume: gives the command that goes on from here.
         output: where events go; by default as `pick_output` has it.
     """
     began = time.monotonic()
@@ -44,16 +44,20 @@ def conduct(
     except KeyboardInterrupt:
         code = INTERRUPTED
     if code == INTERRUPTED:
-        print(f"stopped; go on with: {resume()}", file=sys.stderr, flush=True)
+        print(f"stopped; go on with: {shlex.join(['faceswap', *sys.argv[1:]])}", file=sys.stderr, flush=True)
     result = _result()
     if result and code != INTERRUPTED:
         output.done({**result, "seconds": round(time.monotonic() - began, 3)})
     return code
 
 
-def refused(error: FaceswapError, *, as_json: bool, debug: bool) -> int:
-    """Report an error met before any work, and give its exit code."""
-    return _failed(pick_output(as_json=as_json), error, debug)
+@contextmanager
+def refusing(*, as_json: bool, debug: bool = False) -> Iterator[None]:
+    """Report an error of ours that is met inside, and end with its exit code."""
+    try:
+        yield
+    except FaceswapError as error:
+        raise typer.Exit(_failed(pick_output(as_json=as_json), error, debug)) from error
 
 
 def _failed(output: Output, error: FaceswapError, debug: bool) -> int:

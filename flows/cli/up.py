@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
-from faceswap_core.errors import FaceswapError
-from flows.cli.session import INTERRUPTED, refused
+from flows.cli.options import AsJson, Debug
+from flows.cli.session import INTERRUPTED, refusing
 
 
 def up(
@@ -20,22 +20,21 @@ def up(
         "127.0.0.1"
     ),
     limit: Annotated[int, typer.Option(min=1, max=64, help="Runs worked on at once.")] = 2,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line on stdout.")] = False,
-    debug: Annotated[bool, typer.Option(help="Show tracebacks.")] = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
 ) -> None:
     """Start everything that scheduled jobs need, and stop it again on Ctrl-C."""
     from flows.service import service, wait
 
     stopped = threading.Event()
-    try:
-        with service(host, port, limit) as address:
-            _say(address, as_json)
-            wait(stopped, (signal.SIGINT, signal.SIGTERM))
-            print("stopping", file=sys.stderr, flush=True)
-    except FaceswapError as error:
-        raise typer.Exit(refused(error, as_json=as_json, debug=debug)) from error
-    except KeyboardInterrupt as error:
-        raise typer.Exit(INTERRUPTED) from error
+    with refusing(as_json=as_json, debug=debug):
+        try:
+            with service(host, port, limit) as address:
+                _say(address, as_json)
+                wait(stopped, (signal.SIGINT, signal.SIGTERM))
+                print("stopping", file=sys.stderr, flush=True)
+        except KeyboardInterrupt as error:
+            raise typer.Exit(INTERRUPTED) from error
 
 
 def _say(address: str, as_json: bool) -> None:

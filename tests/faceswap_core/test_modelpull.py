@@ -16,12 +16,6 @@ PACK = {"det.onnx": b"detector" * 50_000, "rec.onnx": b"identity"}
 
 
 @pytest.fixture
-def store(tmp_path, monkeypatch):
-    monkeypatch.setenv("FACESWAP_MODELS", str(tmp_path / "store"))
-    return tmp_path / "store"
-
-
-@pytest.fixture
 def wheels(tmp_path, monkeypatch):
     """A folder that pip takes for its only index."""
     folder = tmp_path / "wheels"

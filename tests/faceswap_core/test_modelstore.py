@@ -29,13 +29,6 @@ INSTALLED = [name for name, file in MODEL_FILES.items() if file.package]
 
 
 @pytest.fixture
-def store(tmp_path, monkeypatch):
-    """An empty store of this test's own; it does not exist yet."""
-    monkeypatch.setenv("FACESWAP_MODELS", str(tmp_path / "store"))
-    return tmp_path / "store"
-
-
-@pytest.fixture
 def tiny(store, monkeypatch):
     """A pinned pack ``tiny`` of two files, which lie in the store."""
     contents = {"a.onnx": b"first", "b.onnx": b"second"}

@@ -1,8 +1,9 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
-from datetime import UTC, datetime
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from faceswap_core.stages.actor import ActorSettings, render_actor
 from faceswap_core.stages.consent import write_signed
 from faceswap_core.stages.rendered import actor_record
 from faceswap_core.storage import Workspace
-from faceswap_core.trust.consent import new_record
+from tests.jobs import new_consent, write_job
 
 
 class Finished:
@@ -35,10 +36,28 @@ class Finished:
         return {name: stage["computed"] for name, stage in self.report["stages"].items() if stage["computed"]}
 
 
+FACESWAP = [sys.executable, "-c", "from flows.cli import main; main()"]
+
+
 def faceswap(*arguments, **environment) -> Finished:
-    command = [sys.executable, "-c", "from flows.cli import main; main()", *map(str, arguments), "--json"]
-    env = {**os.environ, **environment}
+    command, env = [*FACESWAP, *map(str, arguments), "--json"], {**os.environ, **environment}
     return Finished(subprocess.run(command, env=env, capture_output=True, text=True, timeout=240, check=False))
+
+
+@contextmanager
+def faceswap_until(stage, done, *arguments):
+    """A command that is running, and has told of ``done`` units of a stage; in the end it is waited for.
+
+    Gives the process, and how many lines it has printed.
+    """
+    command = [*FACESWAP, *map(str, arguments), "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        for count, line in enumerate(process.stdout, start=1):
+            event = json.loads(line)
+            if event.get("stage") == stage and event["done"] >= done:
+                yield process, count
+                return
+    raise AssertionError(f"the command ended before {stage} reached {done}")
 
 
 @pytest.fixture(scope="session")
@@ -59,13 +78,12 @@ def server(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def clips(tmp_path_factory):
-    """Short rendered clips by name: two of each actor, a plate with its truth, a second plate."""
+    """Short rendered clips by name: two of each actor, a plate with its truth and one too small, a second plate."""
     workspace = Workspace(tmp_path_factory.mktemp("clips"))
 
-    def clip(identity, performance, frames=30):
-        settings = ActorSettings(
-            identity=identity, performance=performance, frames=frames, width=256, height=144, face=96, keyint=10
-        )
+    def clip(identity, performance, frames=30, height=144):
+        size = {"width": height * 16 // 9, "height": height, "face": height * 2 // 3}
+        settings = ActorSettings(identity=identity, performance=performance, frames=frames, keyint=10, **size)
         return settings, render_actor(workspace, settings)
 
     made = {
@@ -73,9 +91,10 @@ def clips(tmp_path_factory):
         "b": clip(8, 2),
         "plate": clip(3, 5, 40),
         "truth": clip(8, 5, 40),
+        "small_truth": clip(8, 5, 10, height=108),
         "second": clip(3, 6, 20),
     }
-    shown = {"a": ("a", "plate", "second"), "b": ("b", "truth")}
+    shown = {"a": ("a", "plate", "second"), "b": ("b", "truth", "small_truth")}
     for subject, names in shown.items():
         write_signed(workspace.root / f"{subject}.json", actor_record(subject, [made[name] for name in names]))
     return {name: Path(rendered["video"]["path"]) for name, (_, rendered) in made.items()}
@@ -93,23 +112,9 @@ def test_records(tmp_path_factory):
     """Records of kind test, for footage that shows no actor."""
     folder = tmp_path_factory.mktemp("test-records")
     for name in "ab":
-        document = new_record(
-            kind="test",
-            subject=name,
-            contact="nobody",
-            roles=["source-identity", "target-performer"],
-            purposes=["trial"],
-            project="tiny",
-            training=True,
-            territories=["*"],
-            days=1,
-            evidence_sha256="0" * 64,
-            revocation="nobody",
-            now=datetime.now(UTC),
-        )
-        write_signed(folder / f"{name}.json", document)
+        write_signed(folder / f"{name}.json", new_consent(name, kind="test", project="tiny"))
     chosen = [f"subjects.{name}.consent={folder / name}.json" for name in "ab"]
-    return [word for setting in (*chosen, "provenance.purpose=trial") for word in ("--set", setting)] + [
+    return [word for setting in (*chosen, "provenance.purpose=dubbing") for word in ("--set", setting)] + [
         "--allow-test-consent"
     ]
 
@@ -117,43 +122,35 @@ def test_records(tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny_job(clips, records, tmp_path_factory):
     """Path of a job that takes seconds."""
-    folder = tmp_path_factory.mktemp("job")
-    path = folder / "job.toml"
-    path.write_text(
-        f"""
-name = "tiny"
-workspace = "ws"
-[plate]
-video = "{clips["plate"]}"
-subject = "a"
-truth = "{clips["truth"]}"
-plate_for_training = false
-[subjects.a]
-videos = ["{clips["a"]}"]
-consent = "{records["a"]}"
-[subjects.b]
-videos = ["{clips["b"]}"]
-consent = "{records["b"]}"
-[swap]
-to = "b"
-[output]
-video = "out.mp4"
-[decode]
-chunk_frames = 10
-[encode]
-preset = "draft"
-[align]
-size = 64
-[train]
-width = 4
-latent = 16
-iterations = 20
-"""
-    )
-    return path
+    changes = {
+        "plate.video": clips["plate"],
+        "plate.truth": clips["truth"],
+        "plate.plate_for_training": False,
+        "subjects.a.videos": [clips["a"]],
+        "subjects.a.consent": records["a"],
+        "subjects.b.videos": [clips["b"]],
+        "subjects.b.consent": records["b"],
+        "decode.chunk_frames": 10,
+        "train.iterations": 20,
+    }
+    return write_job(tmp_path_factory.mktemp("job") / "job.toml", changes)
 
 
 @pytest.fixture(scope="session")
 def first(server, tiny_job):
     """The first run of the job, which finds nothing computed."""
     return faceswap("run", tiny_job)
+
+
+@pytest.fixture
+def browser():
+    """Chromium, which comes from the system (``apt install chromium``), as no Python package brings it."""
+    from playwright.sync_api import sync_playwright
+
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.fail("no Chromium: install it from the system's packages (Debian: apt install chromium)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()

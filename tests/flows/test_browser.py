@@ -1,37 +1,26 @@
-"""The flow UI in a real browser: a run asks who is who, someone chooses, the run goes on.
-
-Chromium comes from the system (``apt install chromium``), as no Python package brings it.
-"""
+"""The flow UI in a real browser: a run asks who is who, someone chooses, the run goes on."""
 
 import json
 import os
-import shutil
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from faceswap_core.jobfile import load_job
-from tests.two_actors import write_side_by_side
 
 pytestmark = [pytest.mark.flow, pytest.mark.release]
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 MINUTES = 60_000
 """Playwright counts in milliseconds."""
 
 
 @pytest.fixture
-def page():
+def page(browser):
     """An empty page; pictures of it go to the folder FACESWAP_SCREENSHOTS where that is set."""
-    if CHROMIUM is None:
-        pytest.fail("no Chromium: install it from the system's packages (Debian: apt install chromium)")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1400, "height": 1000})
-        page.set_default_timeout(2 * MINUTES)
-        yield page
-        browser.close()
+    page = browser.new_page(viewport={"width": 1400, "height": 1000})
+    page.set_default_timeout(2 * MINUTES)
+    return page
 
 
 def shot(page, name):
@@ -52,36 +41,10 @@ def choose(page, select, option):
 
 
 def test_a_paused_run_shows_its_tracks_and_goes_on_with_the_one_that_is_chosen(page, clips, test_records, tmp_path):
+    from test_casting import write_two_people
     from test_service import free_port, get, post, until, up
 
-    write_side_by_side(tmp_path / "plate.mp4")
-    path = tmp_path / "job.toml"
-    path.write_text(
-        f"""
-name = "tiny"
-workspace = "ws"
-[plate]
-video = "plate.mp4"
-subject = "a"
-plate_for_training = false
-[subjects.a]
-videos = ["{clips["a"]}"]
-[subjects.b]
-videos = ["{clips["b"]}"]
-[swap]
-to = "b"
-[output]
-video = "out.mp4"
-[encode]
-preset = "draft"
-[align]
-size = 64
-[train]
-width = 4
-latent = 16
-iterations = 10
-"""
-    )
+    path = write_two_people(tmp_path, clips)
     job = load_job(path, [word for word in test_records if "=" in word]).model_dump(mode="json")
     with up(tmp_path / "home", free_port()) as said:
         url, ui = said["api_url"], said["ui"].rstrip("/")

@@ -13,27 +13,17 @@ from faceswap_core.config_track import Choice
 from faceswap_core.errors import SettingsError
 from faceswap_core.jobfile import load_job
 from flows.casting import Question, choice_of, part_of, settings_of
+from tests.jobs import job_text, write_job
 from tests.two_actors import write_side_by_side
 
 ROOT = Path(__file__).parents[2]
-JOB = """
-name = "two people"
-workspace = "ws"
-[plate]
-video = "plate.mp4"
-subject = "a"
-[subjects.a]
-videos = ["a1.mp4", "a2.mp4"]
-[subjects.b]
-videos = ["b.mp4"]
-pick = "right"
-[subjects.a.tracks]
-"a2.mp4" = [4, 5]
-[swap]
-to = "b"
-[output]
-video = "out.mp4"
-"""
+JOB = job_text(
+    {
+        "subjects.a.videos": ["a1.mp4", "a2.mp4"],
+        'subjects.a.tracks."a2.mp4"': [4, 5],
+        "subjects.b.pick": "right",
+    }
+)
 
 
 @pytest.fixture
@@ -73,39 +63,20 @@ def test_the_printed_settings_give_the_answers_and_keep_those_given_before(job, 
     assert again.subjects["b"].tracks == {tmp_path / "b.mp4": (7,)}
 
 
+def write_two_people(folder, clips):
+    """Write a job whose plate shows two people side by side; returns its path."""
+    write_side_by_side(folder / "plate.mp4")
+    changes = {
+        "plate.plate_for_training": False,
+        "subjects.a.videos": [clips["a"]],
+        "subjects.b.videos": [clips["b"]],
+    }
+    return write_job(folder / "job.toml", changes)
+
+
 @pytest.fixture(scope="module")
 def two_people(clips, tmp_path_factory):
-    """Path of a job whose plate shows two people side by side."""
-    folder = tmp_path_factory.mktemp("two-people")
-    write_side_by_side(folder / "plate.mp4")
-    path = folder / "job.toml"
-    path.write_text(
-        f"""
-name = "tiny"
-workspace = "ws"
-[plate]
-video = "plate.mp4"
-subject = "a"
-plate_for_training = false
-[subjects.a]
-videos = ["{clips["a"]}"]
-[subjects.b]
-videos = ["{clips["b"]}"]
-[swap]
-to = "b"
-[output]
-video = "out.mp4"
-[encode]
-preset = "draft"
-[align]
-size = 64
-[train]
-width = 4
-latent = 16
-iterations = 10
-"""
-    )
-    return path
+    return write_two_people(tmp_path_factory.mktemp("two-people"), clips)
 
 
 @pytest.fixture(scope="module")

@@ -2,38 +2,25 @@ import json
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from conftest import FACESWAP
 from typer.testing import CliRunner
 
 from faceswap_core.errors import ConsentError
 from faceswap_core.stages.consent import write_signed
-from faceswap_core.trust.consent import new_record
 from flows.cli import app
+from tests.jobs import job_text, new_consent
 
-JOB = """
-name = "x"
-workspace = "ws"
-[plate]
-video = "plate.mp4"
-subject = "a"
-[subjects.a]
-[subjects.b]
-videos = ["b.mp4"]
-[swap]
-to = "b"
-[output]
-video = "out.mp4"
-"""
+NOTHING_OF_A = {"subjects.a.videos": []}
 
 
 @pytest.fixture
 def job(tmp_path):
     (tmp_path / "plate.mp4").write_bytes(b"0")
     path = tmp_path / "job.toml"
-    path.write_text(JOB)
+    path.write_text(job_text(NOTHING_OF_A))
     return path
 
 
@@ -53,7 +40,7 @@ def test_a_job_file_that_is_not_there_ends_with_2(tmp_path):
 
 
 def test_a_single_subject_ends_with_2(job):
-    job.write_text(JOB.replace('[subjects.b]\nvideos = ["b.mp4"]\n', "").replace('to = "b"', 'to = "a"'))
+    job.write_text(job_text({**NOTHING_OF_A, "subjects.b.videos": None, "swap.to": "a"}))
     code, event = run(job)
     assert code == 2
     assert "two subjects" in event["message"]
@@ -107,7 +94,7 @@ def test_the_plate_is_never_overwritten(job):
 
 
 def test_our_errors_show_no_traceback_unless_asked(job):
-    command = [sys.executable, "-c", "from flows.cli import main; main()", "run", str(job), "--set", "x.y=1"]
+    command = [*FACESWAP, "run", str(job), "--set", "x.y=1"]
     plain = subprocess.run(command, capture_output=True, text=True, check=False)
     assert plain.returncode == 2
     assert plain.stderr.startswith("error: ")
@@ -137,22 +124,18 @@ def test_ready_jobs_are_valid():
     assert all(load_job(path).workspace.is_absolute() for path in jobs)
 
 
-def settings_of(tmp_path, **videos):
-    for name in ("plate.mp4", "a1.mp4", "b1.mp4"):
-        (tmp_path / name).write_bytes(videos.get(name, name.encode()))
+def settings_of(tmp_path):
+    for name in ("plate", "a", "b"):
+        (tmp_path / f"{name}.mp4").write_bytes(name.encode())
     job = tmp_path / "job.toml"
-    job.write_text(
-        'name = "j"\nworkspace = "ws"\n[plate]\nvideo = "plate.mp4"\nsubject = "a"\n'
-        '[subjects.a]\nvideos = ["a1.mp4"]\n[subjects.b]\nvideos = ["b1.mp4"]\n'
-        '[swap]\nto = "b"\n[output]\nvideo = "out.mp4"\n'
-    )
+    job.write_text(job_text())
     return job
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ("output.video=a1.mp4", "reads"),
+        ("output.video=a.mp4", "reads"),
         ("output.video=sub/../plate.mp4", "reads"),
         ("output.video=out.xyz", "cannot write"),
         ('output={kind="patches", folder="."}', "holds the workspace"),
@@ -160,7 +143,7 @@ def settings_of(tmp_path, **videos):
         ('output={kind="image_sequence", folder="plate.mp4"}', "is no folder"),
         ("train.model=gan", "train.model_name"),
         ("train.model=./nowhere", "no finished training"),
-        ('subjects.b.videos=["a1.mp4"]', "both"),
+        ('subjects.b.videos=["a.mp4"]', "both"),
     ],
 )
 def test_a_job_that_cannot_end_well_is_refused_before_any_work(tmp_path, change, said):
@@ -192,23 +175,9 @@ def granted(tmp_path, *changes):
     from faceswap_core.jobfile import load_job
 
     for name in "ab":
-        document = new_record(
-            kind="test",
-            subject=name,
-            contact="nobody",
-            roles=["source-identity", "target-performer"],
-            purposes=["trial"],
-            project="j",
-            training=True,
-            territories=["*"],
-            days=1,
-            evidence_sha256="0" * 64,
-            revocation="nobody",
-            now=datetime.now(UTC),
-        )
-        write_signed(tmp_path / f"{name}.json", document)
+        write_signed(tmp_path / f"{name}.json", new_consent(name, kind="test", project="tiny"))
     records = [f"subjects.{name}.consent={name}.json" for name in "ab"]
-    return load_job(settings_of(tmp_path), [*records, "provenance.purpose=trial", *changes])
+    return load_job(settings_of(tmp_path), [*records, "provenance.purpose=dubbing", *changes])
 
 
 def test_a_sound_job_is_not_refused(tmp_path):

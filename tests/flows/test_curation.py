@@ -13,6 +13,7 @@ from faceswap_core.stages.detect import five_of_68
 from faceswap_core.synth.actor import frames
 from faceswap_core.synth.identity import identity
 from faceswap_core.synth.performance import performance
+from tests.jobs import write_job
 
 pytestmark = [pytest.mark.flow, pytest.mark.release]
 
@@ -31,35 +32,15 @@ def job(server, clips, tmp_path_factory):
         to_frame = similarity_matrix(fit_similarity(template5(), five_of_68(frame.landmarks).astype(np.float64)))
         chip = warp_chip(frame.rgb, compose(to_chip, invert(to_frame)), 96)
         cv2.imwrite(str(pictures / f"{number:03d}.png"), cv2.cvtColor(chip, cv2.COLOR_RGB2BGR))
-    path = folder / "job.toml"
-    path.write_text(
-        f"""
-name = "tiny"
-workspace = "ws"
-[plate]
-video = "{clips["second"]}"
-subject = "a"
-[subjects.a]
-videos = ["{clips["a"]}"]
-[subjects.b]
-images = "faces"
-[swap]
-to = "b"
-[output]
-video = "out.mp4"
-[encode]
-preset = "draft"
-[align]
-size = 64
-[detect]
-backend = "mtcnn"
-[train]
-width = 4
-latent = 16
-iterations = 6
-"""
-    )
-    return path
+    changes = {
+        "plate.video": clips["second"],
+        "subjects.a.videos": [clips["a"]],
+        "subjects.b.videos": None,
+        "subjects.b.images": "faces",
+        "detect.backend": "mtcnn",
+        "train.iterations": 6,
+    }
+    return write_job(folder / "job.toml", changes)
 
 
 @pytest.fixture(scope="module")

@@ -1,14 +1,11 @@
 """kill -9 at several moments, then the same command: it finishes, and the video is the one of a calm run."""
 
-import json
 import os
 import signal
-import subprocess
-import sys
 import zlib
 
 import pytest
-from conftest import faceswap
+from conftest import faceswap, faceswap_until
 
 from faceswap_core.video.planes import plane_bytes
 from faceswap_core.video.reader import decode_linear
@@ -31,14 +28,9 @@ def job_in(folder, tiny_job):
 
 def kill_when(job, stage, done) -> int:
     """Start the run and kill it once ``stage`` has told of ``done`` units; returns how many lines it printed."""
-    command = [sys.executable, "-c", "from flows.cli import main; main()", "run", str(job), *TRAINING, "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        for count, line in enumerate(process.stdout, start=1):
-            event = json.loads(line)
-            if event.get("stage") == stage and event["done"] >= done:
-                os.kill(process.pid, signal.SIGKILL)
-                return count
-    raise AssertionError(f"the run ended before {stage} reached {done}")
+    with faceswap_until(stage, done, "run", job, *TRAINING) as (process, count):
+        os.kill(process.pid, signal.SIGKILL)
+        return count
 
 
 @pytest.fixture(scope="module")

@@ -4,15 +4,19 @@ import json
 import os
 import re
 import shutil
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from conftest import faceswap
+from conftest import faceswap, faceswap_until
 
+from faceswap_core.stages.consent import read_signed, write_signed
+from faceswap_core.trust.signed import Signed
 from faceswap_core.video.index import build_index
+from tests.jobs import write_job
 
 pytestmark = pytest.mark.flow
 
@@ -81,11 +85,13 @@ def test_progress_is_told_in_whole_stages(first):
     assert all(line["done"] == line["total"] for line in last.values())
 
 
-def test_the_same_command_again_finds_everything(first, tiny_job):
+def test_the_same_command_again_makes_a_lost_chunk_and_finds_all_else(first, tiny_job, workspace):
+    for path in (workspace / "chunks").glob("chunk-0001-*.mp4"):
+        path.unlink()
     again = faceswap("run", tiny_job)
     assert again.code == 0, again.stderr
-    assert again.computed == {}
-    assert again.last["cached"] == first.last["computed"]
+    assert again.computed == {"reencode-chunk": 1}
+    assert again.last["cached"] == first.last["computed"] - 1
 
 
 def test_evaluating_finds_everything_and_tells_the_figures(first, tiny_job):
@@ -134,6 +140,16 @@ def test_other_smoothing_computes_only_what_comes_after(first, tiny_job):
 
 
 @pytest.mark.release
+def test_a_quality_that_cannot_be_measured_costs_neither_video_nor_report(first, tiny_job, clips):
+    done = faceswap("run", tiny_job, "--set", f"plate.truth={clips['small_truth']}")
+    assert done.code == 0, done.stderr
+    assert "truth is 192x108 px" in done.last["not_measured"]
+    assert (list(done.report["quality"]["not_measured"].values()), done.report["quality"]["flicker"]) == ([None], None)
+    assert done.last["not_measured"] in Path(done.last["report"]).with_name("report.html").read_text()
+    assert Path(done.last["output"]).is_file()
+
+
+@pytest.mark.release
 def test_an_average_rate_encodes_the_same_swap_in_one_go(first, tiny_job):
     done = faceswap("run", tiny_job, "--set", "encode.bitrate=900")
     assert done.code == 0, done.stderr
@@ -145,15 +161,6 @@ def test_an_average_rate_encodes_the_same_swap_in_one_go(first, tiny_job):
     assert page.count("data:image/jpeg") >= 6
 
 
-def test_a_lost_chunk_is_encoded_again_and_nothing_else(first, tiny_job, workspace):
-    assert faceswap("run", tiny_job).code == 0
-    lost = sorted((workspace / "chunks").glob("chunk-0001-*.mp4"))
-    for path in lost:
-        path.unlink()
-    mended = faceswap("run", tiny_job)
-    assert mended.computed == {"reencode-chunk": 1}
-
-
 def test_more_iterations_go_on_from_the_checkpoint(first, tiny_job, workspace):
     more = faceswap("run", tiny_job, "--set", "train.iterations=30")
     assert more.report["training"]["steps"] == 30
@@ -163,29 +170,43 @@ def test_more_iterations_go_on_from_the_checkpoint(first, tiny_job, workspace):
 
 
 @pytest.mark.release
+def test_a_record_that_expires_during_the_run_ends_it_before_anything_is_exported(first, tiny_job, records, tmp_path):
+    record, output = tmp_path / "b.json", tmp_path / "out" / "late.mp4"
+    changes = (f"subjects.b.consent={record}", f"output.video={output}", "train.iterations=45")
+    command = ["run", tiny_job, *(word for change in changes for word in ("--set", change))]
+
+    def renew(until):
+        document = read_signed(records["b"])
+        write_signed(record, Signed({**document.payload, "expires": until.isoformat()}, ()))
+
+    renew(datetime.now(UTC) + timedelta(hours=1))
+    with faceswap_until("swap-frames", 1, *command) as (process, _):
+        renew(datetime.now(UTC))
+        last = json.loads(process.stdout.read().splitlines()[-1])
+        assert (process.wait(), last["error"]) == (5, "ConsentError")
+    assert "expired" in last["message"]
+    assert not list(tmp_path.rglob("*late*"))
+    assert faceswap(*command).code == 5, "and so it is at the start"
+    renew(datetime.now(UTC) + timedelta(hours=1))
+    done = faceswap(*command)
+    assert done.code == 0, done.stderr
+    assert done.report["training"]["steps"] == 45
+    assert not {"train-model", "swap-frames", "smooth-frames", "reencode-chunk"} & set(done.computed)
+    assert output.is_file()
+
+
+@pytest.mark.release
 def test_a_finished_model_swaps_a_second_plate_without_training(first, tiny_job, clips, records, workspace, tmp_path):
-    job = tmp_path / "second.toml"
-    job.write_text(
-        f"""
-name = "second"
-workspace = "ws"
-[plate]
-video = "{clips["second"]}"
-subject = "a"
-[subjects.a]
-consent = "{records["a"]}"
-[subjects.b]
-consent = "{records["b"]}"
-[swap]
-to = "b"
-[output]
-video = "out.mp4"
-[align]
-size = 64
-[train]
-model = "{workspace / first.report["training"]["checkpoint"]}"
-"""
-    )
+    changes = {
+        "name": "second",
+        "plate.video": clips["second"],
+        "subjects.a.videos": None,
+        "subjects.a.consent": records["a"],
+        "subjects.b.videos": None,
+        "subjects.b.consent": records["b"],
+        "train.model": str(workspace / first.report["training"]["checkpoint"]),
+    }
+    job = write_job(tmp_path / "second.toml", changes)
     second = faceswap("run", job)
     assert second.code == 0, second.stderr
     assert not {"train-model", "normalize-color", "evaluate-swap"} & set(second.report["stages"])
@@ -270,9 +291,6 @@ def test_a_purge_leaves_nothing_in_the_workspace_nor_in_prefects_store(first, wo
 
 
 def test_a_revoked_record_is_refused_before_anything_is_computed(first, tiny_job, records, tmp_path):
-    from datetime import UTC, datetime
-
-    from faceswap_core.stages.consent import write_signed
     from faceswap_core.trust.revocation import with_revocation
     from faceswap_core.trust.signed import new_key, private_key, public_pem
 

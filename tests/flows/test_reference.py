@@ -10,6 +10,7 @@ from conftest import faceswap
 
 from faceswap_core.video.render import write_video
 from tests.faceswap_core.faces.detectors import tiny_onnx
+from tests.jobs import write_job
 
 pytestmark = [pytest.mark.flow, pytest.mark.release]
 
@@ -53,43 +54,22 @@ def job(tmp_path_factory):
     stranger = film(folder / "stranger.mkv", other=LEFT)
     for name, picture in (("a", known[0]), ("stranger", stranger[0]), ("nobody", plate[0] * 0)):
         cv2.imwrite(str(folder / f"{name}.png"), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-    path = folder / "job.toml"
-    path.write_text(
-        """
-name = "tiny"
-workspace = "ws"
-[plate]
-video = "plate.mkv"
-subject = "a"
-plate_for_training = false
-[subjects.a]
-videos = ["a.mkv"]
-reference = "a.png"
-[subjects.b]
-videos = ["b.mkv"]
-[swap]
-to = "b"
-[output]
-video = "out.mkv"
-[detect]
-backend = "insightface"
-pack = "pack/"
-[encode]
-preset = "master"
-codec = "ffv1"
-[provenance.label]
-mode = "off"
-reason = "compared with the source"
-approved_by = "a test"
-[align]
-size = 64
-[train]
-width = 4
-latent = 16
-iterations = 10
-"""
-    )
-    return path
+    changes = {
+        "plate.video": "plate.mkv",
+        "plate.plate_for_training": False,
+        "subjects.a.videos": ["a.mkv"],
+        "subjects.a.reference": "a.png",
+        "subjects.b.videos": ["b.mkv"],
+        "output.video": "out.mkv",
+        "detect.backend": "insightface",
+        "detect.pack": "pack/",
+        "encode.preset": "master",
+        "encode.codec": "ffv1",
+        "provenance.label.mode": "off",
+        "provenance.label.reason": "compared with the source",
+        "provenance.label.approved_by": "a test",
+    }
+    return write_job(folder / "job.toml", changes)
 
 
 def changed(path, pictures):

@@ -1,29 +1,13 @@
-"""The report in a real browser, from its file, without a network.
-
-Chromium comes from the system (``apt install chromium``), as no Python package brings it.
-"""
+"""The report in a real browser, from its file, without a network."""
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 pytestmark = [pytest.mark.flow, pytest.mark.release]
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-
-
-@pytest.fixture
-def browser():
-    if CHROMIUM is None:
-        pytest.fail("no Chromium: install it from the system's packages (Debian: apt install chromium)")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -6,21 +6,20 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
 
 import pytest
-from conftest import faceswap
+from conftest import FACESWAP, faceswap
 
 from faceswap_core.errors import SettingsError
 from flows import server as server_module
 from flows import service
 from flows.zombies import bury
 
-UP = [sys.executable, "-c", "from flows.cli import main; main()", "up", "--json"]
+UP = [*FACESWAP, "up", "--json"]
 SECONDS = 600
 
 

@@ -1,18 +1,9 @@
 import numpy as np
 import pytest
-import torch
 
 from faceswap_core.models.augment import Augmentation
 from faceswap_core.models.chips import Sampler
 from faceswap_core.models.faces import Side
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -4,31 +4,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import test_loop
 import torch
 
 from faceswap_core.config_network import MODEL_DEFAULTS
 from faceswap_core.models import MODELS, Build, loop
 from faceswap_core.models.checkpoint import Store
 from faceswap_core.models.loop import Trainer, train
-from faceswap_core.models.recipe import Recipe
 from faceswap_core.models.reconstruction import DISCRIMINATORS
 from faceswap_core.types import no_progress
 
 CPU = torch.device("cpu")
-RECIPE = Recipe(
-    model="original",
-    build=Build(resolution=64, width=4, latent=8),
-    learning_rate=1e-3,
-    ema=0.9,
-    precision="fp32",
-    losses={"l1": 1.0, "edge": 1.0, "alpha": 0.1, "match": 0.1},
-    mask_weight=1.0,
-    eye_weight=3.0,
-    mouth_weight=3.0,
-    seed=0,
-    color_mean=(0.6, 0.5, 0.4),
-    color_std=(0.2, 0.2, 0.1),
-)
+RECIPE = replace(test_loop.RECIPE, ema=0.9)
 
 
 @pytest.fixture(autouse=True)

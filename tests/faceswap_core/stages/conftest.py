@@ -10,7 +10,6 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-import torch
 
 from faceswap_core.config import (
     AlignSettings,
@@ -116,14 +115,6 @@ class Chain:
             reencode_chunk(self.workspace, plate.video, f, s, BlendSettings(), LOSSLESS)
             for f, s in zip(plate.frames, smoothed, strict=True)
         ]
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -16,52 +16,19 @@ from faceswap_core.stages.actor import ActorSettings, render_actor
 from faceswap_core.stages.consent import ConsentGate, job_grants
 from faceswap_core.stages.rendered import actor_record
 from faceswap_core.storage import Workspace
-from faceswap_core.trust.consent import SCHEMA, new_record
+from faceswap_core.trust.consent import SCHEMA
 from faceswap_core.trust.revocation import with_revocation
 from faceswap_core.trust.signed import Signed, new_key, private_key, sign
 from flows.cli import app
+from tests.jobs import FILM, job_text, new_consent
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 KEY, OTHER = (private_key(new_key()[0], "key") for _ in range(2))
-JOB = """
-name = "film"
-workspace = "ws"
-[plate]
-video = "plate.mp4"
-subject = "a"
-[subjects.a]
-videos = ["a.mp4"]
-consent = "a.json"
-[subjects.b]
-videos = ["b.mp4"]
-consent = "b.json"
-[swap]
-to = "b"
-[output]
-video = "out.mp4"
-[provenance]
-trusted_keys = "keys"
-purpose = "dubbing"
-territories = ["DE"]
-"""
 
 
 def record(subject, **changes):
-    given = {
-        "kind": "person",
-        "subject": subject,
-        "contact": "agent@example.org",
-        "roles": ["source-identity", "target-performer"],
-        "purposes": ["dubbing", "trailer"],
-        "project": "film",
-        "training": True,
-        "territories": ["DE", "FR"],
-        "days": 30,
-        "evidence_sha256": "1" * 64,
-        "revocation": "rights@example.org",
-        "now": NOW - timedelta(days=1),
-    }
-    return new_record(**{**given, **changes})
+    given = {"purposes": ["dubbing", "trailer"], "territories": ["DE", "FR"], "now": NOW - timedelta(days=1)}
+    return new_consent(subject, **{**given, **changes})
 
 
 def rewritten(document, **changes):
@@ -75,7 +42,7 @@ class Office:
         self.folder = folder
         (folder / "keys").mkdir()
         self.trust(KEY)
-        (folder / "job.toml").write_text(JOB)
+        (folder / "job.toml").write_text(job_text({**FILM, "provenance.territories": ["DE"]}))
         for name in "ab":
             self.put(name, sign(record(name), SCHEMA, KEY))
         for name in ("a", "b", "plate"):

@@ -18,51 +18,19 @@ from faceswap_core.stages.lineage import bind_checkpoint
 from faceswap_core.stages.purge import purge
 from faceswap_core.stages.weights import FINISHED
 from faceswap_core.storage import Workspace, sha256_file
-from faceswap_core.trust.consent import SCHEMA, new_record
+from faceswap_core.trust.consent import SCHEMA
 from faceswap_core.trust.revocation import with_revocation
 from faceswap_core.trust.signed import Signed, new_key, private_key, public_pem, sign
 from flows.cli import app
+from tests.jobs import FILM, job_text, new_consent
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the exporter's own libraries
 
 KEY = private_key(new_key()[0], "key")
-JOB = """
-name = "film"
-workspace = "ws"
-[plate]
-video = "plate.mp4"
-subject = "a"
-[subjects.a]
-videos = ["a.mp4"]
-consent = "a.json"
-[subjects.b]
-videos = ["b.mp4"]
-consent = "b.json"
-[swap]
-to = "b"
-[output]
-video = "out.mp4"
-[provenance]
-trusted_keys = "keys"
-purpose = "dubbing"
-"""
 
 
 def record(subject):
-    return new_record(
-        kind="person",
-        subject=subject,
-        contact="agent@example.org",
-        roles=["source-identity" if subject == "b" else "target-performer"],
-        purposes=["dubbing"],
-        project="film",
-        training=True,
-        territories=["*"],
-        days=30,
-        evidence_sha256="1" * 64,
-        revocation="rights@example.org",
-        now=datetime.now(UTC) - timedelta(days=1),
-    )
+    return new_consent(subject, roles=["source-identity" if subject == "b" else "target-performer"])
 
 
 class Studio:
@@ -72,7 +40,7 @@ class Studio:
         self.folder = folder
         (folder / "keys").mkdir()
         (folder / "keys" / "office.pem").write_bytes(public_pem(KEY.public_key()))
-        (folder / "job.toml").write_text(JOB)
+        (folder / "job.toml").write_text(job_text(FILM))
         self.records = {name: record(name) for name in "ab"}
         for name in "ab":
             self.renew(name)

@@ -95,7 +95,9 @@ def test_a_dense_fit_and_its_mask_follow_the_mesh(chain, plate, meshed):
         for hull in ("auto", "template")
     )
     drawn, bent = (unpack(row["mask"]) > 127 for row in (oval, template))
-    assert np.flatnonzero(drawn.any(1))[0] < np.flatnonzero(bent.any(1))[0] - 1, "the forehead is inside"
+    top, wanted = np.flatnonzero(drawn.any(1))[0], np.array(one["points_dense"]).reshape(468, 2)[list(OVAL), 1].min()
+    assert top == pytest.approx(wanted, abs=1)
+    assert top < np.flatnonzero(bent.any(1))[0], "the forehead is inside"
 
 
 def test_other_masks_leave_the_chips_alone(chain, plate):

@@ -18,7 +18,7 @@ from faceswap_core.schemas import ALIGNED, QUALITY, SMOOTHED, TRACKS
 from faceswap_core.stages.composites import composite, laid, place_of
 from faceswap_core.stages.decode import read_frames
 from faceswap_core.stages.images import pack, unpack
-from faceswap_core.stages.measure import Footage, Sample, measure_quality
+from faceswap_core.stages.measure import Footage, Sample, measure_quality, unmeasured
 from faceswap_core.stages.paste import patches_by_frame
 from faceswap_core.stages.quality_report import load_quality, quality_report
 from faceswap_core.stages.unsteadied import measured_of_each, steady_sample, swap_unsteadied
@@ -37,11 +37,17 @@ def truth(chain, clip_truth):
 
 
 @pytest.fixture(scope="module")
-def measured(chain, plate, smoothed, truth):
+def measured(chain, judged):
     """A function from a chunk, patches and a sample to rows of QUALITY."""
+    return lambda **given: list(manifest.stream(chain.workspace, judged(**given), QUALITY))
 
-    def rows(chunk=1, patches=None, sample=None, truth=truth, limit=99, detect=MTCNN):
-        ref = measure_quality(
+
+@pytest.fixture(scope="module")
+def judged(chain, plate, smoothed, truth):
+    """A function from a chunk, patches and a sample to QUALITY."""
+
+    def ref(chunk=1, patches=None, sample=None, truth=truth, limit=99, detect=MTCNN):
+        return measure_quality(
             chain.workspace,
             plate.video,
             plate.frames[chunk],
@@ -54,9 +60,8 @@ def measured(chain, plate, smoothed, truth):
             detect,
             "cpu",
         )
-        return list(manifest.stream(chain.workspace, ref, QUALITY))
 
-    return rows
+    return ref
 
 
 @pytest.fixture(scope="module")
@@ -144,8 +149,8 @@ def test_patches_that_tremble_are_told_from_those_that_do_not(chain, own, measur
         matrix[:, 2] += matrix[:, :2] @ rng.normal(0, 3, 2)
         return {"matrix": matrix.ravel().tolist()}
 
-    quiet = quality_report(measured(patches=own, truth=None), off=False)
-    loud = quality_report(measured(patches=changed(chain, own, tremble), truth=None), off=False)
+    quiet = quality_report(measured(patches=own, truth=None), {}, off=False)
+    loud = quality_report(measured(patches=changed(chain, own, tremble), truth=None), {}, off=False)
     assert loud["residual_jitter"] > 1.5 * quiet["residual_jitter"]
     assert loud["warping_error_ratio"] > 2 * quiet["warping_error_ratio"]
 
@@ -157,8 +162,8 @@ def test_patches_that_flicker_are_told_from_those_that_do_not(chain, own, measur
         colors[:3] += shade
         return {"view_colors": colors.tolist()}
 
-    quiet = quality_report(measured(patches=own, truth=None), off=False)
-    loud = quality_report(measured(patches=changed(chain, own, flicker), truth=None), off=False)
+    quiet = quality_report(measured(patches=own, truth=None), {}, off=False)
+    loud = quality_report(measured(patches=changed(chain, own, flicker), truth=None), {}, off=False)
     assert loud["flicker"] > 5 * quiet["flicker"]
     assert loud["residual_jitter"] < 2 * quiet["residual_jitter"]
 
@@ -169,8 +174,8 @@ def test_patches_that_are_blurred_are_less_sharp(chain, own, measured):
         patch[..., :3] = cv2.GaussianBlur(patch[..., :3], (0, 0), 3)
         return {"patch": pack(patch)}
 
-    sharp = quality_report(measured(patches=own), off=False)
-    soft = quality_report(measured(patches=changed(chain, own, blur)), off=False)
+    sharp = quality_report(measured(patches=own), {}, off=False)
+    soft = quality_report(measured(patches=changed(chain, own, blur)), {}, off=False)
     assert soft["sharpness_to_truth"] < 0.7 * sharp["sharpness_to_truth"]
     assert soft["sharpness_to_plate"] < 0.7 * sharp["sharpness_to_plate"]
 
@@ -188,7 +193,7 @@ def test_the_truth_itself_as_patches_is_all_of_the_transfer(chain, smoothed, mea
         patch[..., :3] = cv2.warpAffine(pictures[row["frame_index"]], matrix, size, flags=cv2.INTER_AREA)
         return {"patch": pack(patch)}
 
-    swap, ideal = (quality_report(measured(patches=p), off=False) for p in (None, changed(chain, smoothed[1], cut)))
+    swap, ideal = (quality_report(measured(patches=p), {}, off=False) for p in (None, changed(chain, smoothed[1], cut)))
     assert ideal["identity_transfer"] > 0.7
     assert ideal["identity_transfer"] > swap["identity_transfer"] + 0.1
 
@@ -208,11 +213,19 @@ def test_a_change_outside_the_patches_is_a_leak(chain, plate, smoothed):
     assert np.array_equal(to_rgb(frame.frame), before), "the frame is as it was"
 
 
-def test_a_frame_whose_patch_is_broken_is_left_out(chain, smoothed, measured):
+def test_a_frame_whose_patch_is_broken_is_left_out_and_the_report_says_why(chain, smoothed, judged):
     def broken(row):
         return {"patch": {"bytes": b"no image", "path": None}} if row["frame_index"] == 10 else {}
 
-    found = measured(patches=changed(chain, smoothed[1], broken), truth=None)
+    ref = judged(patches=changed(chain, smoothed[1], broken), truth=None)
+    found = load_quality(chain.workspace, [ref])
+    missed = unmeasured(chain.workspace, [ref, ref])
+    ((why, count),) = missed.items()
+    assert count == 2
+    report = quality_report(found, missed, off=False)
+    assert (report["frames"], report["not_measured"]) == (7, {why: 2})
+    assert "image" in why
+    assert set(quality_report([], missed, off=False)["reasons"].values()) == {why}
     assert [row["frame_index"] for row in found] == [8, 9, 11, 12, 13, 14, 15]
     assert [row["warp"] is None for row in found] == [True, False, True, False, False, False, False]
 
@@ -223,7 +236,7 @@ def test_fewer_frames_are_measured_where_that_is_asked_for(measured):
 
 
 def test_without_a_detector_landmarks_stay_unknown_and_the_report_says_so(measured):
-    report = quality_report(measured(truth=None, detect=DetectSettings(backend="truth")), off=False)
+    report = quality_report(measured(truth=None, detect=DetectSettings(backend="truth")), {}, off=False)
     assert report["landmark_nme"] is None
     assert "detector" in report["reasons"]["landmark_nme"]
     assert report["reasons"]["identity_transfer"] == "no ground truth"
@@ -255,7 +268,7 @@ def test_unsteadied_faces_are_cut_by_the_points_as_they_were_detected(chain, pla
 
 
 def test_the_report_compares_the_sample_with_its_variants(chain, rows):
-    report = quality_report(rows, off=False)
+    report = quality_report(rows, {}, off=False)
     assert report["frames"] == 8
     assert report["sample"] == {"first": 9, "last": 14, "frames": 6, "shot": 0}
     assert set(report["baselines"]) == {"swap", "unsmoothed", "no_swap", "ideal_composite"}
@@ -270,7 +283,7 @@ def test_the_report_compares_the_sample_with_its_variants(chain, rows):
 
 def test_nothing_measured_is_null_with_a_reason():
     for off, reason in ((True, "quality.frames is 0"), (False, "no swapped frame was measured")):
-        report = quality_report([], off=off)
+        report = quality_report([], {}, off=off)
         assert report["flicker"] is None
         assert set(report["reasons"].values()) == {reason}
     assert load_quality(None, []) == []

@@ -1,6 +1,10 @@
 import json
+import re
+import shlex
+import subprocess
 
 import pytest
+from typer.testing import CliRunner
 
 from faceswap_core import layout, manifest
 from faceswap_core.errors import FaceswapError
@@ -8,6 +12,7 @@ from faceswap_core.schemas import REPORT
 from faceswap_core.stages.lineage import Lineage, Origin, note_made, note_sources
 from faceswap_core.stages.purge import purge
 from faceswap_core.storage import Workspace, file_ref, sha256_file
+from flows.cli import app
 
 A, B = "record-of-a", "record-of-b"
 
@@ -80,8 +85,20 @@ def test_outputs_go_where_it_is_asked_for_unless_somebody_changed_them(work, tmp
 
 
 def test_outputs_are_deleted_on_request(work, tmp_path):
-    purge(work, B, outputs=True)
+    assert purge(work, B, outputs=True).next == ""
     assert not (tmp_path / "out.mp4").exists()
+
+
+def test_the_command_names_each_output_that_it_leaves_and_how_to_delete_it(work, tmp_path):
+    sidecar = tmp_path / "out of it.json"
+    sidecar.write_text("said of the swap")
+    chunk = next(o for o in Lineage(work).read() if o.path.startswith(layout.CHUNKS))
+    note_made(work, {"chunks": [{"sha256": chunk.sha256}]}, [(str(sidecar), sha256_file(sidecar))])
+    told = CliRunner().invoke(app, ["purge", B, "--workspace", str(work.root)])
+    assert told.exit_code == 0, told.output
+    assert re.search(f"^outputs +{tmp_path}/out.mp4\n +{sidecar}$", told.stdout, re.MULTILINE)
+    subprocess.run(shlex.split(re.search("^next +(.*)$", told.stdout, re.MULTILINE)[1]), check=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4", "b.mp4", "ws"]
 
 
 def test_the_rest_of_a_killed_task_goes_too(work):
@@ -101,7 +118,7 @@ def test_a_record_that_nothing_comes_from_deletes_nothing(work):
 def test_what_cannot_be_purged_is_said(work):
     derived = next(o for o in Lineage(work).read() if A in o.records and o.path.startswith(layout.FRAMES))
     (work.root / "notes.txt").write_text(f"I copied {derived.sha256}")
-    with pytest.raises(FaceswapError, match="notes"):
+    with pytest.raises(FaceswapError, match=r"notes.*outside the workspace.*out\.mp4"):
         purge(work, A, outputs=False)
 
 

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-import torch
 from insightface.data import get_image
 from skimage import data
 
@@ -12,14 +11,6 @@ from faceswap_core.faces.detectors.mtcnn import MtcnnDetector
 needs_mesh = pytest.mark.skipif(
     installed(DetectSettings()).backend != "builtin", reason="`faceswap models pull facemesh` was not run"
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

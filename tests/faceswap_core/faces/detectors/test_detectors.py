@@ -2,7 +2,6 @@ import cv2
 import numpy as np
 import pytest
 import tiny_onnx
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -16,14 +15,6 @@ from faceswap_core.modelstore import survey
 
 REAL_FACES = ["builtin", "mtcnn"]
 """Detectors that come with trained weights; the others are given tiny networks, whose faces are red squares."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 class Photographs:
