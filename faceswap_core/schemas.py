@@ -251,7 +251,7 @@ REPORT = _schema("report", 1, [("check", pa.string()), ("passed", pa.bool_()), (
 
 EVALUATION = _schema(
     "evaluation",
-    1,
+    2,
     [
         ("frame_index", pa.int64()),
         ("swap", pa.float64()),  # L1 to the truth inside the mask, 0..1
@@ -266,6 +266,11 @@ EVALUATION = _schema(
         ("mean_face_residual", pa.float64()),
         ("blurred_truth_transfer", pa.float64()),
         ("blurred_truth_residual", pa.float64()),
+        ("ssim", pa.float64()),  # to the truth inside the mask, as all that follow
+        ("plate_ssim", pa.float64()),
+        ("reconstruction_ssim", pa.float64()),
+        ("mean_face_ssim", pa.float64()),
+        ("blurred_truth_ssim", pa.float64()),
     ],
 )
 """The swap against the truth, one row a frame."""

@@ -24,7 +24,7 @@ from tasks import progress
 from tasks.options import detector_digests, device_digests, gpu_slot, stage_task
 
 
-@stage_task(layout.EVALUATION, 2, digests=device_digests, pooled=False)
+@stage_task(layout.EVALUATION, 3, digests=device_digests, pooled=False)
 def evaluate_swap(
     workspace: str,
     plate: list[AlignedChunk],

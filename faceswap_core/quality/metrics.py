@@ -19,6 +19,24 @@ def masked_l1(one: F32, other: F32, mask: F32) -> float:
     return float((np.abs(one - other) * mask[..., None]).sum() / max(float(mask.sum()) * 3, 1e-9))
 
 
+def masked_ssim(one: F32, other: F32, mask: F32) -> float:
+    """Structural similarity of luma inside a mask: 1 for equal images, about 0 where nothing agrees.
+
+    Source: Wang et al. 2004, with their Gaussian window of 1.5 px.
+
+    Args:
+        one: (H, W, 3) 0..1, at least 11 px a side.
+        other: (H, W, 3) 0..1.
+        mask: (H, W) 0..1, weight of each pixel.
+    """
+    from skimage.metrics import structural_similarity  # slow to import, and for judging alone
+
+    grey = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (one, other)]
+    how = {"data_range": 1.0, "gaussian_weights": True, "use_sample_covariance": False, "full": True}
+    _, similar = structural_similarity(*grey, **how)
+    return float((similar * mask).sum() / max(float(mask.sum()), 1e-9))
+
+
 def transfer_and_residual(made: F32, plate: F32, truth: F32, mask: F32) -> tuple[float, float]:
     """How far a swap went from the plate to the truth, and how much of it is neither.
 

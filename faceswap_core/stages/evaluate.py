@@ -13,7 +13,7 @@ from faceswap_core.config import AlignSettings, RuntimeSettings
 from faceswap_core.errors import NoFaceError
 from faceswap_core.manifest import Row
 from faceswap_core.models.augment import plain_views
-from faceswap_core.quality.metrics import masked_l1, transfer_and_residual
+from faceswap_core.quality.metrics import masked_l1, masked_ssim, transfer_and_residual
 from faceswap_core.schemas import ALIGNED, EVALUATION, MASKS
 from faceswap_core.stages.align import AlignedChunk
 from faceswap_core.stages.images import unpack
@@ -103,7 +103,8 @@ class _Judge:
         made = {"": swap, "reconstruction_": again, "mean_face_": self.mean_view, "blurred_truth_": blurred}
         for name, image in made.items():
             row[f"{name}transfer"], row[f"{name}residual"] = transfer_and_residual(image, a, b, mask)
-        return row
+            row[f"{name}ssim"] = masked_ssim(image, b, mask)
+        return row | {"plate_ssim": masked_ssim(a, b, mask)}
 
 
 def _views(
@@ -152,7 +153,10 @@ def truth_report(workspace: Workspace, ref: ManifestRef) -> Json:
         "swap_over_reconstruction": float(mean["swap"] / mean["reconstruction"]),
         "transfer": float(mean["transfer"]),
         "residual": float(mean["residual"]),
+        "ssim": float(mean["ssim"]),
+        # by definition of transfer
+        "plate": {"transfer": 0.0, "residual": 0.0, "ssim": float(mean["plate_ssim"])},
     }
     for name in ("reconstruction", "mean_face", "blurred_truth"):
-        report[name] = {kind: float(mean[f"{name}_{kind}"]) for kind in ("transfer", "residual")}
+        report[name] = {kind: float(mean[f"{name}_{kind}"]) for kind in ("transfer", "residual", "ssim")}
     return report

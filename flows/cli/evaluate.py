@@ -64,10 +64,12 @@ def show(judged: Json) -> None:
         console.print(f"{name}: {why}", highlight=False, soft_wrap=True)
     if truth is None:
         return
-    table = Table("drawn", "transfer", "residual", title="against the truth", title_justify="left")
-    drawn = {"the swap": truth} | {name: truth[name] for name in ("reconstruction", "mean_face", "blurred_truth")}
+    table = Table("drawn", "transfer", "residual", "ssim", title="against the truth", title_justify="left")
+    drawn = {"the swap": truth} | {
+        name: truth[name] for name in ("plate", "reconstruction", "mean_face", "blurred_truth")
+    }
     for name, found in drawn.items():
-        table.add_row(name.replace("_", " "), _text(found["transfer"]), _text(found["residual"]))
+        table.add_row(name.replace("_", " "), *(_text(found[kind]) for kind in ("transfer", "residual", "ssim")))
     console.print(table)
     for name in ("swap_over_plate", "swap_over_mean_face", "swap_over_reconstruction"):
         console.print(f"{name}: {_text(truth[name])}", highlight=False)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faceswap_core.quality.metrics import in_colours_of, landmark_nme, masked_l1, transfer_and_residual
+from faceswap_core.quality.metrics import in_colours_of, landmark_nme, masked_l1, masked_ssim, transfer_and_residual
 
 
 def faces(seed=0, side=32):
@@ -89,3 +89,17 @@ def test_an_image_takes_the_mean_colour_of_another_under_the_mask_and_keeps_its_
     moved = in_colours_of(truth * 0.5, plate, mask)
     assert (moved * mask[..., None]).sum((0, 1)) == pytest.approx((plate * mask[..., None]).sum((0, 1)), rel=1e-4)
     assert np.ptp(moved - truth * 0.5, axis=(0, 1)) == pytest.approx(0, abs=1e-6)
+
+
+def test_structure_is_judged_inside_the_mask_and_not_by_brightness_alone():
+    _, truth, mask = faces()
+    truth = cv2.GaussianBlur(truth, (0, 0), 1.5)
+    assert masked_ssim(truth, truth, mask) == pytest.approx(1)
+    beyond = np.where(mask[..., None] > 0, truth, 0).astype(np.float32)
+    middle = np.zeros_like(mask)
+    middle[12:-12, 12:-12] = 1
+    assert masked_ssim(beyond, truth, middle) == pytest.approx(1, abs=1e-6)
+    brighter, blurred = truth + np.float32(0.05), cv2.GaussianBlur(truth, (0, 0), 3)
+    assert masked_l1(brighter, truth, mask) > masked_l1(blurred, truth, mask)
+    assert masked_ssim(brighter, truth, mask) > masked_ssim(blurred, truth, mask)
+    assert abs(masked_ssim(*faces()[:2], mask)) < 0.1

@@ -66,6 +66,15 @@ def test_blurred_truth_has_most_of_the_transfer_and_keeps_a_residual(chain, eval
     assert 0.2 < report["blurred_truth"]["residual"] < 1
 
 
+def test_structure_is_told_beside_that_of_plate_reconstruction_and_mean_face(chain, evaluation):
+    table = manifest.load(chain.workspace, evaluation, EVALUATION).to_pandas()
+    report = truth_report(chain.workspace, evaluation)
+    assert report["ssim"] == pytest.approx(table["ssim"].mean())
+    for name in ("plate", "reconstruction", "mean_face", "blurred_truth"):
+        assert report[name]["ssim"] == pytest.approx(table[f"{name}_ssim"].mean())
+        assert 0 < report[name]["ssim"] < 1
+
+
 def test_eight_steps_do_not_make_a_swap(chain, evaluation):
     report = truth_report(chain.workspace, evaluation)
     assert report["residual"] > report["blurred_truth"]["residual"]
