@@ -33,7 +33,7 @@ def masked_ssim(one: F32, other: F32, mask: F32) -> float:
 
     grey = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (one, other)]
     how = {"data_range": 1.0, "gaussian_weights": True, "use_sample_covariance": False, "full": True}
-    _, similar = structural_similarity(*grey, **how)
+    _, similar = structural_similarity(*grey, **how)  # type: ignore[no-untyped-call]
     return float((similar * mask).sum() / max(float(mask.sum()), 1e-9))
 
 
