@@ -22,7 +22,7 @@ from faceswap_core.config_network import (
 Weight = Annotated[float, Field(ge=0, le=1000)]
 
 _SEED_AUGMENTATION: dict[str, Any] = {"rotation": 10.0, "zoom": 0.05, "shift": 0.05, "warp": 0.03125}
-"""Of the seeds: for trainings long enough to learn every place of a face; shorter ones draw it blurred by it."""
+"""Of the seeds, for long trainings; of a short one even a tenth of it blurs the swap."""
 
 TRAIN_PRESETS: dict[str, dict[str, Any]] = {
     "draft": {"resolution": 64, "width": 16, "latent": 128, "batch": 8, "iterations": 1400, "learning_rate": 1e-3},
