@@ -52,9 +52,12 @@ def summary_artifact(markdown: str) -> None:
     _told(lambda: create_markdown_artifact(markdown, key="swap-report", description="what the run made"))
 
 
-def sheet_artifact(key: str, picture_uri: str, description: str) -> None:
-    """Show a contact sheet of tracks in the flow UI; ``key`` has lower-case letters, digits and dashes."""
-    _told(lambda: create_image_artifact(picture_uri, key=key, description=description))
+def sheet_artifact(picture_uri: str, description: str) -> None:
+    """Show a contact sheet of tracks among a run's artifacts.
+
+    It has no key: of what has one, Prefect writes a copy into its record of events, which nothing can delete.
+    """
+    _told(lambda: create_image_artifact(picture_uri, description=description))
 
 
 def _told(tell: Callable[[], T]) -> T | None:

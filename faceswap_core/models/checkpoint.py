@@ -68,12 +68,19 @@ class Store:
         return [e for e in entries if e["file"] in chosen]
 
     def listed(self) -> list[Json]:
-        """Checkpoints that are kept, by their order in time: file, sha256, step, score."""
+        """Checkpoints that are kept, by their order in time: file, sha256, step, score.
+
+        Raises:
+            ManifestError: the pointer is damaged.
+        """
         pointer = self.folder / POINTER
         if not pointer.is_file():
             return []
-        kept: list[Json] = json.loads(pointer.read_text())["kept"]
-        return kept
+        try:
+            kept: list[Json] = json.loads(pointer.read_text())["kept"]
+            return [{**e, "file": str(e["file"]), "score": e["score"] and float(e["score"])} for e in kept]
+        except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
+            raise ManifestError(f"{pointer} is damaged ({error!r}): remove {self.folder} to train anew") from error
 
     def load(self, modules: Mapping[str, nn.Module], moments: Moments) -> Json | None:
         """Bring back the latest state; None where there is none.

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from faceswap_core.errors import DivergedError, SettingsError
+from faceswap_core.errors import DivergedError, ManifestError, SettingsError
 from faceswap_core.models import MODELS, FaceNetwork
 from faceswap_core.models.blocks import channels_last
 from faceswap_core.models.checkpoint import Store, warm_start
@@ -202,8 +202,14 @@ class Trainer:
         facts = store.load(self._modules(), self._moments())
         if facts is None:
             return False
-        self.step, self.rollbacks = int(facts["step"]), int(facts["rollbacks"])
-        self.log = [LogRow(**row) for row in facts["log"]]
+        try:
+            self.step, self.rollbacks = int(facts["step"]), int(facts["rollbacks"])
+            self.log = [LogRow(**row) for row in facts["log"]]
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise ManifestError(
+                f"the checkpoint in {store.folder} says nothing of step or log that can be used ({error!r}): remove "
+                "that folder to train anew"
+            ) from error
         return True
 
     def roll_back(self, store: Store, trouble: str) -> None:
