@@ -22,6 +22,7 @@ from faceswap_core.faces.occlusion import unobstructed
 from faceswap_core.models import MODELS, Build
 from faceswap_core.models.blocks import channels_last
 from faceswap_core.models.checkpoint import load_weights
+from faceswap_core.models.network import FaceNetwork
 from faceswap_core.storage import Workspace, file_ref, sha256_file
 from faceswap_core.types import F32, F64, FileRef, Json
 
@@ -133,7 +134,7 @@ def _allowed(given: Json) -> Build:
     return Build(**{name: getattr(asked, name) for name in SHAPE})
 
 
-def _built(facts: WeightsFacts, path: Path) -> torch.nn.Module:
+def _built(facts: WeightsFacts, path: Path) -> FaceNetwork:
     """The network of a weights file, once its file is seen to hold every tensor: a few bytes could ask for any size.
 
     Raises:
