@@ -40,7 +40,7 @@ def evaluate_swap(
         return evaluate.evaluate_swap(Workspace(workspace), plate, truth, training, weights, direction, align, runtime)
 
 
-@stage_task(layout.UNSTEADIED, run_name="swap-unsmoothed-{chunk_index:04d}", digests=device_digests, pooled=False)
+@stage_task(layout.UNSTEADIED, 2, run_name="swap-unsmoothed-{chunk_index:04d}", digests=device_digests, pooled=False)
 def swap_unsteadied(
     workspace: str,
     plate: FileRef,
@@ -73,7 +73,7 @@ def swap_unsteadied(
         )
 
 
-@stage_task(layout.QUALITY, 2, run_name="measure-quality-{chunk_index:04d}", digests=detector_digests)
+@stage_task(layout.QUALITY, 3, run_name="measure-quality-{chunk_index:04d}", digests=detector_digests)
 def measure_quality(
     workspace: str,
     plate: FileRef,
@@ -106,7 +106,7 @@ def measure_quality(
     )
 
 
-@stage_task("draw-preview", run_name="draw-preview-{frame_index}", digests=device_digests, pooled=False)
+@stage_task("draw-preview", 2, run_name="draw-preview-{frame_index}", digests=device_digests, pooled=False)
 def draw_preview(
     workspace: str,
     plate: FileRef,
