@@ -19,7 +19,7 @@ from faceswap_core.stages.rendered import actor_record
 from faceswap_core.storage import Workspace
 from faceswap_core.trust.consent import SCHEMA
 from faceswap_core.trust.revocation import with_revocation
-from faceswap_core.trust.signed import Signed, new_key, private_key, sign
+from faceswap_core.trust.signed import MAX_BYTES, Signed, new_key, private_key, sign
 from flows.cli import app
 from tests.jobs import FILM, job_text, new_consent
 
@@ -95,6 +95,11 @@ def missing_of_the_plate(office):
 
 def gone(office):
     (office.folder / "b.json").unlink()
+
+
+def huge(office):
+    path = office.folder / "b.json"
+    path.write_text(path.read_text() + " " * MAX_BYTES)
 
 
 def unknown_field(office):
@@ -207,6 +212,7 @@ CASES = {
     missing: "no consent record",
     missing_of_the_plate: "subject 'a' has no consent record",
     gone: "cannot be read",
+    huge: "larger than",
     unknown_field: "mood",
     missing_field: "revocation",
     wrong_key: "none of the 1 trusted keys",
