@@ -11,6 +11,7 @@ import random
 import time
 import tomllib
 from collections import Counter
+from functools import cache
 
 import hypothesis
 import pytest
@@ -114,13 +115,18 @@ def altered(draw, value):
     return draw(JSON)
 
 
+@cache
+def small_network():
+    return MODELS["original"](Build(**BUILD))
+
+
 def read_value(kind, value, folder):
     """Read a document of the right syntax."""
     path = folder / "input"
     if kind == "job":
         parse(JobSettings, value, source="job").with_absolute_paths(folder)
     elif kind == "weights":
-        save_weights(path, MODELS["original"](Build(**BUILD)), value)
+        save_weights(path, small_network(), value)
         KINDS[kind](path)
     else:
         path.write_text(json.dumps(value))
