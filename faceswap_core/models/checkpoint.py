@@ -104,9 +104,9 @@ class Store:
             for turn, (optimizer, parameters) in moments.items():
                 for name, parameter in parameters.items():
                     optimizer.state[parameter] = _moments_of(_part(tensors, f"moments.{turn}.{name}."), parameter)
-        except (SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        except (SafetensorError, RuntimeError, ValueError, KeyError, TypeError, OSError) as error:
             raise ManifestError(
-                f"checkpoint {pointer} cannot be used ({error}): remove {self.folder} to train anew"
+                f"checkpoint {pointer} cannot be used ({str(error)[:300]}): remove {self.folder} to train anew"
             ) from error
         return facts
 

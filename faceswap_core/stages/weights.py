@@ -194,9 +194,10 @@ def finished_weights(folder: Path) -> FileRef:
     try:
         data: Json = json.loads(pointer.read_text())
         path, digest = folder / Path(str(data["file"])).name, str(data["sha256"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ManifestError(f"{pointer} names no weights ({error!r}): restore it or train again") from error
-    if not path.is_file() or sha256_file(path) != digest:
+        whole = path.is_file() and sha256_file(path) == digest
+    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
+        raise ManifestError(f"{pointer} names no weights ({str(error)[:300]}): restore it or train again") from error
+    if not whole:
         raise ManifestError(f"weights {path} are missing or were altered: restore them or train again")
     return FileRef(path=str(path.absolute()), sha256=digest, size=path.stat().st_size)
 
