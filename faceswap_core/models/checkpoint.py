@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -76,11 +77,9 @@ class Store:
         pointer = self.folder / POINTER
         if not pointer.is_file():
             return []
-        try:
+        with damage_named(self.folder):
             kept: list[Json] = json.loads(pointer.read_text())["kept"]
             return [{**e, "file": str(e["file"]), "score": e["score"] and float(e["score"])} for e in kept]
-        except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
-            raise ManifestError(f"{pointer} is damaged ({error!r}): remove {self.folder} to train anew") from error
 
     def load(self, modules: Mapping[str, nn.Module], moments: Moments) -> Json | None:
         """Bring back the latest state; None where there is none.
@@ -109,6 +108,15 @@ class Store:
                 f"checkpoint {pointer} cannot be used ({str(error)[:300]}): remove {self.folder} to train anew"
             ) from error
         return facts
+
+
+@contextmanager
+def damage_named(folder: Path) -> Iterator[None]:
+    """Turn what a damaged pointer makes its reader raise into ManifestError."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
+        raise ManifestError(f"{folder / POINTER} is damaged ({error!r}): remove {folder} to train anew") from error
 
 
 def _moments_of(found: dict[str, Tensor], parameter: nn.Parameter) -> dict[str, Tensor]:

@@ -5,24 +5,22 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor
 
 from faceswap_core import layout
 from faceswap_core.config import AlignSettings, RuntimeSettings, TrainSettings
 from faceswap_core.config_align import VIEWS
-from faceswap_core.config_network import SHAPE
 from faceswap_core.errors import EnvironmentFault, ManifestError, SettingsError
 from faceswap_core.faces.color import ColorMap, missed_light
 from faceswap_core.faces.occlusion import unobstructed
 from faceswap_core.models import MODELS, Build
 from faceswap_core.models.blocks import channels_last
 from faceswap_core.models.checkpoint import load_weights
-from faceswap_core.models.network import FaceNetwork
+from faceswap_core.stages.judged import GARBAGE, allowed, built, rgb
 from faceswap_core.storage import Workspace, file_ref, sha256_file
 from faceswap_core.types import F32, F64, FileRef, Json
 
@@ -87,10 +85,10 @@ def read_facts(path: Path) -> WeightsFacts:
             data: Json = json.loads((file.metadata() or {})["faceswap"])
         sides = (str(data["sides"][0]), str(data["sides"][1]))
         colors = [
-            ColorFacts(_rgb(c["mean"]), ColorMap(_rgb(c["scale"]), _rgb(c["shift"])))
+            ColorFacts(rgb(c["mean"]), ColorMap(rgb(c["scale"]), rgb(c["shift"])))
             for c in (data["colors"][name] for name in sides)
         ]
-        model, build = str(data["model"]), _allowed(data["build"])
+        model, build = str(data["model"]), allowed(data["build"])
         if model not in MODELS:
             raise ValueError(f"a network {model!r} is not known")
         return WeightsFacts(
@@ -105,49 +103,10 @@ def read_facts(path: Path) -> WeightsFacts:
             consents={str(name): str(grant["record"]) for name, grant in data.get("consents", {}).items()},
             kinds={str(name): str(grant["kind"]) for name, grant in data.get("consents", {}).items()},
         )
-    except _GARBAGE as error:
+    except GARBAGE as error:
         raise ManifestError(
             f"{path} is no weights file of this program ({str(error)[:300]}): name a finished checkpoint"
         ) from error
-
-
-_GARBAGE = (
-    *(SafetensorError, OSError, KeyError, ValueError, TypeError, IndexError, AttributeError),
-    *(OverflowError, RecursionError),
-)
-"""All that reading the facts of a file that somebody else wrote can raise."""
-
-
-def _rgb(given: Any) -> F64:
-    """Three finite numbers."""
-    found = np.asarray(given, np.float64)
-    if found.shape != (3,) or not np.isfinite(found).all():
-        raise ValueError(f"{str(given)[:80]!r} is not a colour")
-    return found
-
-
-def _allowed(given: Json) -> Build:
-    """The shape of a network, within what the settings allow."""
-    if unknown := set(given) - set(SHAPE):
-        raise ValueError(f"a network has no {sorted(unknown)}")
-    asked = TrainSettings.model_validate({**asdict(Build(**given))})
-    return Build(**{name: getattr(asked, name) for name in SHAPE})
-
-
-def _built(facts: WeightsFacts, path: Path) -> FaceNetwork:
-    """The network of a weights file, once its file is seen to hold every tensor: a few bytes could ask for any size.
-
-    Raises:
-        ManifestError: it does not.
-    """
-    make = MODELS[facts.model]
-    with torch.device("meta"):
-        wanted = {name: list(tensor.shape) for name, tensor in make(facts.build).state_dict().items()}
-    with safe_open(path, "pt") as file:
-        found = {name: list(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-    if found != wanted:
-        raise ManifestError(f"weights {path} do not fit the network that they name: train again or name others")
-    return make(facts.build)
 
 
 def check_view(facts: WeightsFacts, align: AlignSettings) -> None:
@@ -251,7 +210,7 @@ class Swapper:
             raise ManifestError(f"weights {path} are missing or were altered: run the same command again")
         self.facts = read_facts(path)
         self.device = device
-        network = _built(self.facts, path)
+        network = built(self.facts.model, self.facts.build, path)
         load_weights(path, network)
         self.network = channels_last(network.to(device)).eval().requires_grad_(False)
 
