@@ -18,7 +18,7 @@ _STAGES = (
     *(layout.SWAPPED, layout.SMOOTHED, layout.CHUNKS, layout.PATCHES, layout.IMAGES, layout.DELIVERED),
     *(layout.REPORTS, layout.FOLDER_REPORTS, layout.EVALUATION, layout.ASSEMBLED),
     *(layout.IMPORTED, layout.MASKS, layout.SHEETS, layout.FACESETS, layout.SELECTIONS),
-    *(layout.UNSTEADIED, layout.QUALITY, layout.PREVIEWS, SCRATCH),
+    *(layout.UNSTEADIED, layout.QUALITY, layout.IDENTITY, layout.PREVIEWS, SCRATCH),
 )
 """Folders in which a file that no task is known to have made is the rest of one that was killed."""
 _LARGEST_TEXT = 64 * 1024 * 1024

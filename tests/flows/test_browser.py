@@ -61,15 +61,9 @@ def test_a_paused_run_shows_its_tracks_and_goes_on_with_the_one_that_is_chosen(p
             return found["type"]
 
         until(lambda: state() == "PAUSED")
-        page.goto(f"{ui}/runs/flow-run/{run}")
-        page.get_by_text("Artifacts", exact=True).click()
-        sheet = page.get_by_role("link", name="image Created").first
-        expect(sheet).to_be_visible()
+        page.goto(f"{ui}/runs/flow-run/{run}?tab=Artifacts")
+        expect(page.get_by_role("link", name="image Created").first).to_be_visible(timeout=MINUTES)
         shot(page, "paused")
-        sheet.click()
-        expect(page.get_by_text("Which tracks are a?").first).to_be_visible()
-        shot(page, "sheet")
-        page.goto(f"{ui}/runs/flow-run/{run}")
         page.get_by_role("button", name="Resume").click()
         dialog = page.get_by_role("dialog")
         expect(dialog).to_contain_text("Tracks 0 and 1 are seen side by side")
