@@ -10,8 +10,9 @@ from faceswap_core import layout
 from faceswap_core.config import JobSettings
 from faceswap_core.errors import FaceswapError
 from faceswap_core.stages.align import AlignedChunk
+from faceswap_core.stages.beside import Footage
 from faceswap_core.stages.judge_identity import LEAST_RECOGNISED, IdentityJudge
-from faceswap_core.stages.measure import Footage, Sample
+from faceswap_core.stages.measure import Sample
 from faceswap_core.stages.unsteadied import measured_of_each, steady_sample
 from faceswap_core.storage import Workspace
 from faceswap_core.trust.consent import Grant

@@ -14,8 +14,9 @@ from faceswap_core.config import (
 )
 from faceswap_core.stages import evaluate, judge_identity, measure, preview, unsteadied
 from faceswap_core.stages.align import AlignedChunk
+from faceswap_core.stages.beside import Footage
 from faceswap_core.stages.judge_identity import IdentityJudge
-from faceswap_core.stages.measure import Footage, Sample
+from faceswap_core.stages.measure import Sample
 from faceswap_core.stages.preview import Overlay, Preview
 from faceswap_core.stages.unsteadied import Unsteadied
 from faceswap_core.stages.weights import pick_device

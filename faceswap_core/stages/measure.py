@@ -19,7 +19,8 @@ from faceswap_core.errors import ManifestError, MediaError, SettingsError
 from faceswap_core.manifest import Row
 from faceswap_core.quality.identity_net import IdentityNet, read_network, traits_of
 from faceswap_core.quality.metrics import masked_l1
-from faceswap_core.schemas import CHUNKS, FRAMES, QUALITY
+from faceswap_core.schemas import QUALITY
+from faceswap_core.stages.beside import Beside, Footage, encoded_pictures, pictures
 from faceswap_core.stages.composites import Edit, Place, composite, ideal, laid, place_of, weight_in
 from faceswap_core.stages.decode import published_chunk, read_frames
 from faceswap_core.stages.images import jpeg
@@ -32,22 +33,13 @@ from faceswap_core.storage import Workspace
 from faceswap_core.threads import cap_threads
 from faceswap_core.types import F32, U8, FileRef, ManifestRef, Progress, no_progress
 from faceswap_core.video.colour import to_rgb
-from faceswap_core.video.reader import DecodedFrame, decode_linear
+from faceswap_core.video.reader import DecodedFrame
 
 _log = logging.getLogger(__name__)
 _UNMEASURED = "unmeasured"
 """Key of the metadata of QUALITY: why frames were not measured, by frame_index."""
 _WIDEST = 320
 """Columns of a picture of a face, at most."""
-
-
-class Footage(TypedDict):
-    """A video that was decoded."""
-
-    video: FileRef
-    """The source."""
-    frames: list[ManifestRef]
-    """FRAMES of every chunk, in order."""
 
 
 class Sample(TypedDict):
@@ -120,8 +112,8 @@ def measure_quality(
     chunk, _ = published_chunk(workspace, frames)
     network = read_network(workspace.path(identity["path"])) if identity else None
     judge = _Judge(workspace, tracks, smoothed, limit, sample, blend, detect, device, network)
-    truths = _Beside(_pictures(workspace, truth, judge.wanted) if truth else iter(()))
-    encoded = _Beside(_encoded(workspace, finished, judge.wanted) if finished and judge.wanted else iter(()))
+    truths = Beside(pictures(workspace, truth, judge.wanted) if truth else iter(()))
+    encoded = Beside(encoded_pictures(workspace, finished, judge.wanted) if finished and judge.wanted else iter(()))
     for frame in read_frames(workspace, plate, frames) if judge.wanted else ():
         judge.take(frame, truths.at(frame.frame_index), encoded.at(frame.frame_index))
         if frame.frame_index in judge.wanted:
@@ -137,44 +129,6 @@ def unmeasured(workspace: Workspace, refs: Sequence[ManifestRef]) -> dict[str, i
     """How many frames of QUALITY of all chunks could not be measured, by the reason."""
     found = (manifest.metadata(workspace, ref, QUALITY).get(_UNMEASURED, "{}") for ref in refs)
     return dict(Counter(reason for text in found for reason in json.loads(text).values()))
-
-
-def _pictures(workspace: Workspace, footage: Footage, wanted: Sequence[int]) -> Iterator[tuple[int, U8]]:
-    """frame_index and picture (H, W, 3) of the truth's frames among those wanted, in order."""
-    numbers = set(wanted)
-    for ref in footage["frames"]:
-        own = manifest.load(workspace, ref, FRAMES, ["frame_index"]).column("frame_index").to_pylist()
-        last = max((n for n in own if n in numbers), default=None)
-        for frame in read_frames(workspace, footage["video"], ref) if last is not None else ():
-            if frame.frame_index in numbers:
-                yield frame.frame_index, to_rgb(frame.frame)
-            if frame.frame_index == last:
-                break
-
-
-def _encoded(workspace: Workspace, finished: ManifestRef, wanted: Sequence[int]) -> Iterator[tuple[int, U8]]:
-    """frame_index and picture (H, W, 3) of the encoded frames among those wanted, in order."""
-    numbers = set(wanted)
-    for chunk in manifest.stream(workspace, finished, CHUNKS, ["path", "states"]):
-        for state, frame in zip(chunk["states"], decode_linear(workspace.path(chunk["path"])), strict=False):
-            if state["frame_index"] in numbers:
-                yield state["frame_index"], to_rgb(frame)
-            if state["frame_index"] >= wanted[-1]:
-                return
-
-
-class _Beside:
-    """Pictures of some frames, in order, to be asked for in order."""
-
-    def __init__(self, pictures: Iterator[tuple[int, U8]]) -> None:
-        self._pictures = pictures
-        self._next = next(pictures, None)
-
-    def at(self, frame_index: int) -> U8 | None:
-        """The picture of a frame; None where there is none."""
-        while self._next is not None and self._next[0] < frame_index:
-            self._next = next(self._pictures, None)
-        return self._next[1] if self._next is not None and self._next[0] == frame_index else None
 
 
 class _Judge:

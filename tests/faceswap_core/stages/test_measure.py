@@ -17,11 +17,12 @@ from faceswap_core.config import (
 from faceswap_core.errors import SettingsError
 from faceswap_core.quality.identity_net import as_bytes, learned
 from faceswap_core.schemas import ALIGNED, QUALITY, SMOOTHED, TRACKS
+from faceswap_core.stages.beside import Footage
 from faceswap_core.stages.composites import composite, laid, place_of
 from faceswap_core.stages.decode import read_frames
 from faceswap_core.stages.encode import reencode_chunk
 from faceswap_core.stages.images import pack, unpack
-from faceswap_core.stages.measure import Footage, Sample, measure_quality, unmeasured
+from faceswap_core.stages.measure import Sample, measure_quality, unmeasured
 from faceswap_core.stages.paste import patches_by_frame
 from faceswap_core.stages.quality_report import load_quality, quality_report
 from faceswap_core.stages.unsteadied import measured_of_each, steady_sample, swap_unsteadied
