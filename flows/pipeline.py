@@ -49,7 +49,7 @@ def swap_video(job: JobSettings, force: bool = False, allow_test_consent: bool =
     asked = job.detect
     job = job.model_copy(update={"detect": installed(asked)})
     tally = Tally()
-    with recorded(job) as run, counting(tally), job_runner(str(job.workspace), job.runtime.workers):
+    with recorded(job) as run, counting(tally), job_runner(str(job.workspace), job.runtime):
         made = _make(job, gate, run, tally)
         report = build_report(job, made)
         report["faces"] |= fallback_note(asked, job.detect)
