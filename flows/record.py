@@ -24,6 +24,7 @@ from faceswap_core.storage import Workspace, atomic_path
 from faceswap_core.types import Json
 from flows.history import started
 from tasks.progress import StopRequestedError
+from tasks.worker import task_run_of
 
 _LOGGERS = ("faceswap_core", "tasks", "flows", "prefect")
 _LIBRARIES = ("prefect", "torch", "av", "opencv-python", "numpy", "pyarrow", "faceswap-pipeline")
@@ -110,7 +111,7 @@ class _JsonLines(logging.Handler):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
-            "task_run": getattr(record, "task_run_name", None),
+            "task_run": task_run_of(record),
             "message": record.getMessage(),
         }
         if record.exc_info:

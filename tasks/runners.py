@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 _PACKAGES = {"dask": ("prefect_dask", "distributed"), "ray": ("prefect_ray", "ray")}
 """Extras of this project, and what they bring."""
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+_RAY = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_worker_niceness": "0",
+}
+"""Nothing is sent to Ray's makers, GPUs stay in sight of detectors, and workers stand behind nobody."""
 _OBJECT_STORE_BYTES = 100 * 1024 * 1024
 """References and numbers are all that passes through it."""
 
@@ -83,8 +89,8 @@ def _dask(runtime: RuntimeSettings) -> TaskRunner[Any]:
 
 
 def _ray(runtime: RuntimeSettings) -> TaskRunner[Any]:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    for name, value in _RAY.items():
+        os.environ.setdefault(name, value)
     from prefect_ray import RayTaskRunner
 
     if runtime.cluster:

@@ -63,9 +63,14 @@ class _Telling(logging.Handler):
         message = record.getMessage()
         if record.exc_info:
             message += "\n" + logging.Formatter().formatException(record.exc_info)
-        context = TaskRunContext.get()
-        name = context.task_run.name if context else getattr(record, "task_run_name", None)
-        relay.tell({"log": [record.name, record.levelno, message, record.created, name]})
+        relay.tell({"log": [record.name, record.levelno, message, record.created, task_run_of(record)]})
+
+
+def task_run_of(record: logging.LogRecord) -> str | None:
+    """Name of the task run that logs a record at this moment; None outside one."""
+    context = TaskRunContext.get()
+    named: str | None = getattr(record, "task_run_name", None)
+    return context.task_run.name if context and not named else named
 
 
 def heard_by(tally: Tally) -> Callable[[Json], bool]:
