@@ -75,10 +75,8 @@ def _job(**given: object) -> Json:
     return found
 
 
-def _measured(
-    frames: int, chunk_frames: int | None = None, workers: int = 2, seconds_per_chunk: float = 0.0
-) -> Json:
-    from benchmarks.empty_stages import empty_swap, emptied, job_of
+def _measured(frames: int, chunk_frames: int | None = None, workers: int = 2, seconds_per_chunk: float = 0.0) -> Json:
+    from benchmarks.empty_stages import emptied, empty_swap, job_of
 
     with tempfile.TemporaryDirectory() as folder, emptied(frames, chunk_frames, seconds_per_chunk) as chunks:
         job = job_of(Path(folder), workers)

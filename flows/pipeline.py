@@ -13,6 +13,7 @@ from faceswap_core.faces.detectors import fallback_note, installed
 from faceswap_core.stages.align import AlignedChunk
 from faceswap_core.stages.consent import ConsentGate, sources
 from faceswap_core.stages.lineage import note_sources
+from faceswap_core.stages.ui_picture import ui_before_and_after
 from faceswap_core.stages.weights import finished_weights
 from faceswap_core.storage import Workspace
 from faceswap_core.trust.consent import Grant
@@ -26,7 +27,7 @@ from flows.record import Run, recorded
 from flows.report import Made, build_report, not_measured, summary_markdown, write_report
 from flows.training import train
 from tasks import progress
-from tasks.artifacts import summary_artifact
+from tasks.artifacts import artifact_key, picture_artifact, summary_artifact
 from tasks.options import job_runner
 from tasks.tally import Tally, counting
 
@@ -59,7 +60,7 @@ def swap_video(job: JobSettings, force: bool = False, allow_test_consent: bool =
         if missed := not_measured(report):
             result["not_measured"] = missed
         progress.publish_result(result)
-        summary_artifact(summary_markdown(job, report, output))
+        _show(job, made, summary_markdown(job, report, output))
         judge(output, report)
         return result
 
@@ -82,6 +83,14 @@ def _make(job: JobSettings, gate: ConsentGate, run: Run, tally: Tally) -> Made:
     aim = facesets[job.plate.truth] if job.plate.truth else None
     quality, fault = measure(job, plate, aim, converted.smoothed, weights)
     return Made(plate, weights, trained, converted, truth, quality, fault, tally.report())
+
+
+def _show(job: JobSettings, made: Made, summary: str) -> None:
+    """Show what was made in the flow UI."""
+    summary_artifact(summary)
+    plate, chunks = made.plate, made.converted.chunks
+    if found := ui_before_and_after(Workspace(job.workspace), plate.video, plate.frames, chunks):
+        picture_artifact(f"before-and-after-{artifact_key(job.name)}", found[1], f"frame {found[0]}, before and after")
 
 
 def granted(job: JobSettings, gate: ConsentGate) -> dict[str, Grant]:

@@ -237,17 +237,24 @@ def before_and_after(
     workspace: Workspace, plate: FileRef, frames: Sequence[ManifestRef], chunks: Sequence[ManifestRef], count: int = 4
 ) -> list[Json]:
     """Some swapped frames, spread over the plate, as they were and as they are: frame_index, before, after."""
-    pictures = []
+    return [
+        {"frame_index": frame_index, "before": _jpeg(before), "after": _jpeg(after)}
+        for frame_index, before, after in pairs(workspace, plate, frames, chunks, count)
+    ]
+
+
+def pairs(
+    workspace: Workspace, plate: FileRef, frames: Sequence[ManifestRef], chunks: Sequence[ManifestRef], count: int
+) -> Iterator[tuple[int, U8, U8]]:
+    """frame_index of some swapped frames, spread over the plate, with the source and the finished picture of each."""
     for chunk, offset, frame_index in _spread(_reachable(workspace, chunks), count):
         own, at = _where(frames, sum(_frames(workspace, ref) for ref in chunks[:chunk]) + offset)
         found = next(islice(read_frames(workspace, plate, own), at, None), None)
         if found is None:
             continue
-        before = to_rgb(found.frame)
         after = finished_picture(workspace, chunks[chunk], offset, frame_index, found.frame)
         if after is not None:
-            pictures.append({"frame_index": frame_index, "before": _jpeg(before), "after": _jpeg(after)})
-    return pictures
+            yield frame_index, to_rgb(found.frame), after
 
 
 def _frames(workspace: Workspace, chunk: ManifestRef) -> int:

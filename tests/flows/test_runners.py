@@ -7,6 +7,7 @@ import signal
 import time
 import urllib.request
 import zlib
+from pathlib import Path
 
 import pytest
 from conftest import faceswap, faceswap_until
@@ -41,9 +42,8 @@ def told_of(lines):
 
 def core_lines(done):
     """What the core logged during a run, without its figures of time."""
-    log = open(os.path.join(os.path.dirname(done.last["report"]), "log.jsonl"), encoding="utf-8")
-    with log:
-        lines = [json.loads(line) for line in log]
+    log = Path(done.last["report"]).with_name("log.jsonl").read_text()
+    lines = [json.loads(line) for line in log.splitlines()]
     return sorted(
         (line["task_run"] or "", line["message"]) for line in lines if line["logger"] == "faceswap_core.stages.decode"
     )
