@@ -4,13 +4,13 @@ import importlib.util
 import json
 import os
 import signal
-import time
 import urllib.request
 import zlib
 from pathlib import Path
 
 import pytest
 from conftest import faceswap, faceswap_until
+from processes import children_of, left_of
 
 from faceswap_core.video.planes import plane_bytes
 from faceswap_core.video.reader import decode_linear
@@ -63,37 +63,6 @@ def logged_at_the_server(url, text):
         offset += 200
 
 
-def children_of(pid):
-    """Ids of all processes that come from one, it itself left out."""
-    parents = {}
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{name}/stat", encoding="utf-8") as stat:
-                parents[int(name)] = int(stat.read().rpartition(")")[2].split()[1])
-        except OSError:
-            continue
-    found = {pid}
-    while more := {child for child, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found - {pid}
-
-
-def command_of(pid):
-    try:
-        with open(f"/proc/{pid}/cmdline", "rb") as line:
-            return line.read().replace(b"\0", b" ").decode()
-    except OSError:
-        return ""
-
-
-def gone(processes, seconds=60):
-    """What is left of some processes after a while, by their command; none is good."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and (left := [command_of(pid) for pid in processes if command_of(pid)]):
-        time.sleep(0.5)
-    return left
-
-
 def test_processes_recode_as_threads_do(server, clips, tmp_path):
     before = logged_at_the_server(server, "decoded 10 frames")
     made = {}
@@ -133,7 +102,7 @@ def test_no_worker_outlives_a_killed_run(server, tiny_job, tmp_path, runner):
         workers = children_of(process.pid)
         assert len(workers) >= 2
         os.kill(process.pid, signal.SIGKILL)
-    assert gone(workers) == []
+    assert left_of(workers) == []
 
 
 @pytest.mark.release
@@ -147,7 +116,7 @@ def test_an_interrupted_run_finishes_its_chunks_and_goes_on(server, first, tiny_
             os.kill(pid, signal.SIGINT)
         process.stdout.read()
         assert process.wait() == 130
-    assert gone(workers) == []
+    assert left_of(workers) == []
     done = faceswap(*command, seconds=900)
     assert done.code == 0, done.stderr
     assert 0 < done.computed["detect-faces"] < first.computed["detect-faces"]
