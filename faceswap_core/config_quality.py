@@ -11,7 +11,8 @@ class QualitySettings(Branch):
     """How much of a swap is measured for its report."""
 
     frames: int = Field(default=1200, ge=0)
-    """Swapped frames that are measured, spread over the chunks: of each the first, 24 at least; 0 measures none."""
+    """Swapped frames that are measured, spread over the plate: the first of a chunk, 24 at least, of every chunk or, in
+    a long plate, of some; 0 measures none."""
     unsmoothed_frames: int = Field(default=60, ge=0, le=10000)
     """Consecutive frames, of one shot, that are swapped once more without any steadying in time, to be compared with;
     0 leaves that out."""

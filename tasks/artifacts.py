@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
+from functools import partial
 from typing import TypeVar, cast
 from uuid import UUID
 
@@ -59,12 +60,10 @@ class _Bars:
             share = min(100.0 * event.done / max(event.total, 1), 100.0)
             words = f"{stage}: {event.done} of {event.total} {event.note}"
             if stage not in self._ids:
-                key = artifact_key(stage)
-                self._ids[stage] = _told(
-                    lambda s=share, k=key, w=words: cast(UUID, create_progress_artifact(s, key=k, description=w))
-                )
+                make = partial(create_progress_artifact, share, key=artifact_key(stage), description=words)
+                self._ids[stage] = cast(UUID | None, _told(make))
             elif bar := self._ids[stage]:
-                _told(lambda s=share, b=bar, w=words: update_progress_artifact(b, s, w))
+                _told(partial(update_progress_artifact, bar, share, words))
 
 
 @contextmanager

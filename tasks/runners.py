@@ -74,10 +74,8 @@ def _processes(runtime: RuntimeSettings) -> TaskRunner[Any]:
 
 
 def _dask(runtime: RuntimeSettings) -> TaskRunner[Any]:
-    from prefect_dask import DaskTaskRunner
+    from prefect_dask.task_runners import DaskTaskRunner
 
-    if runtime.cluster:
-        return DaskTaskRunner(address=runtime.cluster)
     own: dict[str, Any] = {
         "n_workers": runtime.workers,
         "threads_per_worker": 1,
@@ -85,24 +83,25 @@ def _dask(runtime: RuntimeSettings) -> TaskRunner[Any]:
         "dashboard_address": None,
         "host": "127.0.0.1",
     }
-    return DaskTaskRunner(cluster_kwargs=own)
+    where = {"address": runtime.cluster} if runtime.cluster else {"cluster_kwargs": own}
+    runner: TaskRunner[Any] = DaskTaskRunner(**where)
+    return runner
 
 
 def _ray(runtime: RuntimeSettings) -> TaskRunner[Any]:
     for name, value in _RAY.items():
         os.environ.setdefault(name, value)
-    from prefect_ray import RayTaskRunner
+    from prefect_ray.task_runners import RayTaskRunner
 
-    if runtime.cluster:
-        return RayTaskRunner(address=runtime.cluster, init_kwargs={"log_to_driver": False})
     own: dict[str, Any] = {
         "num_cpus": runtime.workers,
         "include_dashboard": False,
-        "log_to_driver": False,
         "object_store_memory": _OBJECT_STORE_BYTES,
         "runtime_env": {"env_vars": _ONE_THREAD},
     }
-    return RayTaskRunner(init_kwargs=own)
+    kwargs = {"log_to_driver": False, **({} if runtime.cluster else own)}
+    runner: TaskRunner[Any] = RayTaskRunner(address=runtime.cluster or None, init_kwargs=kwargs)
+    return runner
 
 
 RUNNERS: dict[str, Callable[[RuntimeSettings], TaskRunner[Any]]] = {

@@ -6,6 +6,7 @@ import urllib.request
 
 import pytest
 from prefect import flow
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from faceswap_core.config import RuntimeSettings
 from faceswap_core.config_recode import RecodeSettings
@@ -16,6 +17,13 @@ from tasks import options, progress
 from tasks.options import job_runner, stage_task
 
 pytestmark = pytest.mark.flow
+
+
+@pytest.fixture(autouse=True)
+def _on(server):
+    """Prefect was imported before the server was known."""
+    with temporary_settings({PREFECT_API_URL: server}):
+        yield
 
 
 @pytest.fixture
@@ -47,17 +55,17 @@ def tried(tmp_path, error, times):
 
 
 @pytest.mark.parametrize("error", [OSError("the disk hung"), ResourceError("a passing fault")])
-def test_a_passing_fault_twice_succeeds_at_the_third_try(server, quick, tmp_path, error):
+def test_a_passing_fault_twice_succeeds_at_the_third_try(quick, tmp_path, error):
     assert tried(tmp_path, error, times=2) == (3, 3)
 
 
 @pytest.mark.parametrize("error", [MediaError("cut off"), SettingsError("no such codec"), DiskFullError("full")])
-def test_a_fault_that_lasts_is_tried_once(server, quick, tmp_path, error):
+def test_a_fault_that_lasts_is_tried_once(quick, tmp_path, error):
     tries, came = tried(tmp_path, error, times=9)
     assert (tries, type(came), str(came)) == (1, type(error), str(error))
 
 
-def test_a_passing_fault_that_does_not_pass_ends_after_three_tries(server, quick, tmp_path):
+def test_a_passing_fault_that_does_not_pass_ends_after_three_tries(quick, tmp_path):
     tries, came = tried(tmp_path, OSError("the disk is gone"), times=9)
     assert (tries, type(came)) == (3, OSError)
 
