@@ -80,7 +80,7 @@ class DecodeSettings(Branch):
     """How a video is cut into chunks."""
 
     chunk_frames: int | None = Field(default=None, ge=8, le=36000)
-    """Smallest length of a chunk in frames (it ends at a keyframe); by default clamp(frames / 250, 240, 3600)."""
+    """Smallest length of a chunk in frames (it ends at a keyframe); by default clamp(frames / 250, 240, 4000)."""
     max_pixels: int = Field(default=8192 * 8192, ge=256)
     """Largest frame accepted, width times height in pixels."""
     max_memory_mb: int = Field(default=4096, ge=512, le=1 << 20)
