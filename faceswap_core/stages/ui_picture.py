@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from faceswap_core.stages.images import jpeg, unpack
-from faceswap_core.stages.report import pairs
+from faceswap_core.stages.pairs import pairs
 from faceswap_core.storage import Workspace
 from faceswap_core.types import U8, FileRef, ManifestRef
 
