@@ -25,6 +25,8 @@ class LabelSettings(Branch):
     """Why there is none; recorded in the output."""
     approved_by: str = Field(default="", max_length=200)
     """Who decided that; recorded in the output."""
+    watermark: str | None = Field(default=None, pattern=r"^[\w.-]{1,80}$")
+    """Name of an installed invisible mark (entry point ``faceswap.watermarks``) for every frame; none is built in."""
 
     @model_validator(mode="after")
     def _off_is_explained(self) -> Self:

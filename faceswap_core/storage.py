@@ -17,6 +17,8 @@ from pathlib import Path
 from faceswap_core.errors import DiskFullError, ManifestError, SettingsError
 from faceswap_core.types import FileRef
 
+SCRATCH = ".tmp"
+"""Folder of a workspace for files that are still being written."""
 _SETTLED_NS = 50_000_000
 """Age from which a file's times tell it apart from a later rewrite: many kernels' clocks tick every 4 to 10 ms."""
 
@@ -124,7 +126,7 @@ class Workspace:
     @contextmanager
     def scratch(self, suffix: str) -> Iterator[Path]:
         """Give the path of a temporary file on the workspace's disk; it is gone afterwards."""
-        folder = self.root / ".tmp" / f"{socket.gethostname()}-{os.getpid()}"
+        folder = self.root / SCRATCH / f"{socket.gethostname()}-{os.getpid()}"
         with disk_full_as_ours(folder):
             folder.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=folder, suffix=suffix)
@@ -136,7 +138,7 @@ class Workspace:
 
     def clear_scratch(self) -> None:
         """Delete the temporary files that processes of this host left when they were killed."""
-        for folder in (self.root / ".tmp").glob(f"{socket.gethostname()}-*"):
+        for folder in (self.root / SCRATCH).glob(f"{socket.gethostname()}-*"):
             pid = folder.name.rpartition("-")[2]
             if pid.isdecimal() and not process_lives(int(pid)):
                 shutil.rmtree(folder, ignore_errors=True)

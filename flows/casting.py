@@ -100,7 +100,7 @@ def _shown(job: JobSettings, run: Run, q: Question) -> Path:
     sheet = run.folder / f"tracks-{q.part}.png"
     shutil.copyfile(workspace.path(q.sheet["path"]), sheet)
     words = f"{q.video.name}: {q.why}. Which tracks are {q.subject}?"
-    picture_artifact(f"tracks-{artifact_key(job.name)}-{artifact_key(q.part)}", ui_file(workspace, q.sheet), words)
+    picture_artifact(ui_file(workspace, q.sheet), words)
     return sheet
 
 
@@ -120,7 +120,7 @@ def settings_of(job: JobSettings, answers: Mapping[Question, Sequence[int]]) -> 
 
 
 def _asked(job: JobSettings, questions: Sequence[Question]) -> list[Choice]:
-    form = _form(job, questions)
+    form = _form(questions)
     try:
         given = pause_flow_run(
             wait_for_input=form, timeout=round(3600 * job.runtime.ask_hours), poll_interval=_SECONDS_BETWEEN_LOOKS
@@ -136,7 +136,7 @@ def _asked(job: JobSettings, questions: Sequence[Question]) -> list[Choice]:
     return [Choice(tracks=ids) for ids in answers.values()]
 
 
-def _form(job: JobSettings, questions: Sequence[Question]) -> type[RunInput]:
+def _form(questions: Sequence[Question]) -> type[RunInput]:
     """The form that the flow UI shows: for each video a list of tracks."""
     fields: dict[str, Any] = {}
     for q in questions:
@@ -150,9 +150,8 @@ def _form(job: JobSettings, questions: Sequence[Question]) -> type[RunInput]:
                 json_schema_extra={"items": items},
             ),
         )
-    keys = ", ".join(f"tracks-{artifact_key(job.name)}-{artifact_key(q.part)}" for q in questions)
     form = create_model("WhoIsWho", __base__=RunInput, **fields)
-    return form.with_initial_data(description=f"The contact sheets are among this run's artifacts: **{keys}**.")
+    return form.with_initial_data(description="The contact sheets are among this run's artifacts.")
 
 
 def _field(q: Question) -> str:

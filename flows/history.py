@@ -46,10 +46,18 @@ def runs_of(workspace: Path) -> list[Json]:
     for path in sorted(folder.glob("*/run.json")):
         try:
             facts = json.loads(path.read_text())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             continue  # a folder that was cut off while its first file was written
-        found.append(facts | {"state": _true_state(facts), "folder": str(path.parent)})
+        if _is_record(facts):
+            found.append(facts | {"state": _true_state(facts), "folder": str(path.parent)})
     return found
+
+
+def _is_record(facts: object) -> bool:
+    """Whether something read was written by `record.recorded`, as far as it is used."""
+    if not isinstance(facts, dict) or not isinstance(facts.get("job"), dict):
+        return False
+    return isinstance(facts.get("run"), str) and isinstance(facts.get("pid"), int | None)
 
 
 def find(workspace: Path, name: str) -> Json:

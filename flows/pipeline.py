@@ -27,7 +27,7 @@ from flows.record import Run, recorded
 from flows.report import Made, build_report, not_measured, summary_markdown, write_report
 from flows.training import train
 from tasks import progress
-from tasks.artifacts import artifact_key, picture_artifact, summary_artifact
+from tasks.artifacts import picture_artifact, summary_artifact
 from tasks.options import job_runner
 from tasks.tally import Tally, counting
 
@@ -94,7 +94,7 @@ def _show(job: JobSettings, made: Made, summary: str) -> None:
     summary_artifact(summary)
     plate, chunks = made.plate, made.converted.chunks
     if found := ui_before_and_after(Workspace(job.workspace), plate.video, plate.frames, chunks):
-        picture_artifact(f"before-and-after-{artifact_key(job.name)}", found[1], f"frame {found[0]}, before and after")
+        picture_artifact(found[1], f"{job.name}: frame {found[0]}, before and after")
 
 
 def granted(job: JobSettings, gate: ConsentGate) -> dict[str, Grant]:

@@ -24,6 +24,7 @@ from faceswap_core.stages.import_images import image_refs
 from faceswap_core.stages.recipe import check_weight_files
 from faceswap_core.stages.weights import check_network, check_view, finished_weights, pick_device, read_facts
 from faceswap_core.storage import Workspace, free_bytes, sha256_file
+from faceswap_core.trust.watermark import watermarker
 from faceswap_core.video.encoder import require_encoder
 from faceswap_core.video.exr import check_exr
 from faceswap_core.video.holding import check_codec
@@ -62,6 +63,16 @@ def check_job(job: JobSettings, *, force: bool, allow_test_consent: bool = False
     if job.train.start_from and not job.train.model:
         check_model(Workspace(job.workspace), finished_weights(job.train.start_from), grants)
     check_signer(job.provenance, [grant["kind"] for grant in grants.values()])
+    _check_watermark(job)
+
+
+def _check_watermark(job: JobSettings) -> None:
+    """Refuse an invisible mark that is not installed, or that nothing would carry."""
+    if not job.provenance.label.watermark:
+        return
+    if job.output.kind != "video":
+        raise SettingsError(f"provenance.label.watermark marks videos, output.kind is {job.output.kind!r}: remove it")
+    watermarker(job.provenance.label.watermark)
 
 
 def check_recode(settings: RecodeSettings) -> None:

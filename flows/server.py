@@ -30,6 +30,8 @@ STARTUP_SECONDS = 180.0
 """A fresh database takes 11-14 s on two idle cores, ten times as long on busy ones."""
 RECORD = "server.json"
 """File in PREFECT_HOME in which `faceswap up` leaves ``{"api_url": ...}``."""
+DATABASE = "prefect.db"
+"""Prefect's store in PREFECT_HOME."""
 _LOG = "embedded-server.log"
 _LOCK = "embedded-server.lock"
 _SETTINGS = {
@@ -180,7 +182,7 @@ def _database(home: Path, stack: contextlib.ExitStack) -> Path:
 def open_database(home: Path, stack: contextlib.ExitStack) -> Path | None:
     """The lasting database, for this process alone until ``stack`` closes; None while another one has it."""
     lock = stack.enter_context((home / _LOCK).open("w"))
-    return home / "prefect.db" if _locked(lock) else None
+    return home / DATABASE if _locked(lock) else None
 
 
 def _locked(lock: IO[str]) -> bool:

@@ -16,7 +16,7 @@ from faceswap_core.trust.consent import Grant
 from flows.faceset import chunks_of
 from flows.gather import gather
 from tasks import progress
-from tasks.artifacts import artifact_key, picture_artifact
+from tasks.artifacts import picture_artifact
 from tasks.training import normalize_color, train_model
 
 
@@ -32,6 +32,6 @@ def train(job: JobSettings, aligned: Mapping[Path, list[AlignedChunk]], consents
         workspace, side_a, side_b, stats, names, job.train, job.align, job.seed, job.runtime, selection, consents
     )
     progress.finished(layout.TRAINING, "all", job.train.iterations, "iterations")
-    words = f"after {job.train.iterations} steps"
-    picture_artifact(f"training-{artifact_key(job.name)}", ui_file(Workspace(job.workspace), trained["preview"]), words)
+    words = f"{job.name}: the training after {job.train.iterations} steps"
+    picture_artifact(ui_file(Workspace(job.workspace), trained["preview"]), words)
     return trained

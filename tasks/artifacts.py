@@ -86,9 +86,12 @@ def summary_artifact(markdown: str) -> None:
     _told(lambda: create_markdown_artifact(markdown, key="swap-report", description="what the run made"))
 
 
-def picture_artifact(key: str, picture_uri: str, description: str) -> None:
-    """Show a picture in the flow UI; ``key`` as `artifact_key` makes it."""
-    _told(lambda: create_image_artifact(picture_uri, key=key, description=description))
+def picture_artifact(picture_uri: str, description: str) -> None:
+    """Show a picture among a run's artifacts.
+
+    It has no key: of what has one, Prefect writes a copy into its record of events, which nothing can delete.
+    """
+    _told(lambda: create_image_artifact(picture_uri, description=description))
 
 
 def artifact_key(name: str) -> str:

@@ -1,179 +1,200 @@
-"""Mutated job files, records, lists, sidecars, task records, manifests, weights: a typed error each, nothing else.
+"""Mutated job files, records, lists, sidecars, task records, manifests, checkpoints, films: a typed error each.
 
 `make test` sends a few hundred of each; FACESWAP_FUZZ sets another number, FACESWAP_FUZZ_SEED another seed.
+
+    FACESWAP_FUZZ=2000 pytest tests/test_fuzz.py -s
 """
 
 import json
 import os
 import random
 import time
-from datetime import UTC, datetime
+import tomllib
+from collections import Counter
+from functools import cache
 
+import hypothesis
 import pytest
 import torch
+from hypothesis import strategies as st
 
-from faceswap_core import manifest
 from faceswap_core.config import JobSettings
-from faceswap_core.errors import FaceswapError
-from faceswap_core.jobfile import load_job
-from faceswap_core.models.checkpoint import load_weights, save_weights
-from faceswap_core.schemas import FRAMES, REPORT
-from faceswap_core.stages.weights import read_facts
-from faceswap_core.storage import Workspace, sha256_file
-from faceswap_core.trust.consent import SCHEMA, Wanted, check_record
-from faceswap_core.trust.revocation import revoked_ids, with_revocation
-from faceswap_core.trust.signed import key_id, new_key, parse_signed, private_key, sign
-from faceswap_core.trust.statement import consent_fault, label_text, read_sidecar, sidecar_fault
-from tests.jobs import new_consent
+from faceswap_core.errors import FaceswapError, MediaError
+from faceswap_core.jobfile import parse
+from faceswap_core.models import MODELS, Build
+from faceswap_core.models.checkpoint import save_weights
+from faceswap_core.video.sandbox import Limits, run_limited
+from tests.formats import BUILD, FACTS, JOB, KINDS, good, mutated
+from tests.media_formats import FILMS, child_films, read_film, write_film
 
 ROUNDS = int(os.environ.get("FACESWAP_FUZZ", "150"))
 SEED = int(os.environ.get("FACESWAP_FUZZ_SEED", "20261121"))
 SECONDS = 5.0
-NOW = datetime(2026, 11, 21, tzinfo=UTC)
-KEY = private_key(new_key()[0], "key")
-TRUSTED = {key_id(KEY.public_key()): KEY.public_key()}
-WORDS = [b"", b"\0", b"-1", b"9" * 400, b"NaN", b"../../etc/passwd", b'"', b"[" * 300, b"{" * 300, b"\xff\xfe", b"null"]
+BATCH = 50
+"""Films that one child reads."""
 
 
-def mutated(data: bytes, rng: random.Random) -> bytes:
-    """One to four changes: a flipped bit, a word put in, a piece cut out, doubled or moved."""
-    out = bytearray(data)
-    for _ in range(rng.randint(1, 4)):
-        at = rng.randrange(len(out) + 1)
-        end = min(len(out), at + rng.randint(1, 40))
-        match rng.randrange(5):
-            case 0 if at < len(out):
-                out[at] ^= 1 << rng.randrange(8)
-            case 1:
-                out[at:at] = rng.choice(WORDS)
-            case 2:
-                del out[at:end]
-            case 3:
-                out[at:at] = out[at:end] * rng.randint(1, 30)
-            case _:
-                out = out[at:] + out[:at]
-    return bytes(out)
-
-
-JOB = """
-name = "interview"
-workspace = "work"
-[plate]
-video = "plate.mp4"
-subject = "a"
-[subjects.a]
-videos = ["a1.mp4"]
-consent = "a.json"
-[subjects.b]
-videos = ["b1.mp4"]
-[swap]
-to = "b"
-[output]
-video = "out.mp4"
-[provenance]
-purpose = "dubbing"
-label = {mode = "whole", seconds = 4.0}
-[encode]
-crf = 18
-"""
-RECORD = sign(
-    new_consent("a", roles=["target-performer"], days=9, now=NOW),
-    SCHEMA,
-    KEY,
-)
-WANTED = Wanted("a", "target-performer", "film", "dubbing", ("DE",), True)
-
-
-def as_job(path):
-    assert isinstance(load_job(path), JobSettings)
-
-
-def as_record(path):
-    document = parse_signed(path.read_bytes(), "record")
-    arguments = {"trusted": TRUSTED, "revoked": frozenset(), "now": NOW, "allow_test": False, "source": "record"}
-    assert check_record(document, WANTED, **arguments)["sha256"] == RECORD.digest  # or it was not refused and should be
-
-
-def as_list(path):
-    revoked_ids(parse_signed(path.read_bytes(), "list"), TRUSTED, NOW, "list")
-
-
-def as_sidecar(path):
-    document = read_sidecar(path.read_bytes(), "sidecar")
-    sidecar_fault(document, [], NOW)
-    consent_fault(document["payload"])
-    label_text(document["payload"])
-
-
-def as_weights(path):
-    read_facts(path)
-    load_weights(path, torch.nn.Linear(3, 2))
-
-
-def as_manifest(path):
-    workspace = Workspace(path.parent)
-    ref = {"path": path.name, "sha256": sha256_file(path), "rows": 3, "schema": "report/1"}
-    list(manifest.stream(workspace, ref, REPORT))
-    manifest.metadata(workspace, ref, REPORT)
-
-
-def as_task_record(path):
-    from tasks.records import admit
-
-    folder = path.parent / ".prefect-results"
-    folder.mkdir(exist_ok=True)
-    (folder / "key").write_bytes(path.read_bytes())
-    admit(str(path.parent), "key")
+@pytest.fixture
+def work(tmp_path, monkeypatch):
+    """The folder of the inputs; nothing may be written beside it, nor where the program is called."""
+    work, elsewhere = tmp_path / "work", tmp_path / "elsewhere"
+    work.mkdir()
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    yield work
+    assert {path.name for path in tmp_path.iterdir()} <= {"work", "elsewhere", "seed"}
+    assert list(elsewhere.iterdir()) == []
 
 
 def seed_of(kind, folder):
-    """A good file of its kind."""
-    path = folder / "good"
-    if kind is as_job:
-        path.write_text(JOB)
-    elif kind is as_record:
-        path.write_text(RECORD.to_json())
-    elif kind is as_list:
-        path.write_text(with_revocation(None, "somebody-1", KEY, NOW).to_json())
-    elif kind is as_sidecar:
-        payload = {"consents": [{"role": "x", "record": "y"}], "label": {"mode": "off", "reason": "r"}, "test": True}
-        path.write_text(json.dumps({"payload": payload, "signature": {"chain": "x", "sig": "eA=="}}))
-    elif kind is as_weights:
-        facts = {"model": "original", "resolution": 64, "width": 4, "latent": 8, "sides": ["a", "b"], "coverage": 0.6}
-        colors = {n: {"mean": [1, 2, 3], "scale": [1, 1, 1], "shift": [0, 0, 0]} for n in "ab"}
-        facts |= {"eye_distance": 0.4, "step": 3, "colors": colors, "consents": {"a": {"record": "x", "kind": "test"}}}
-        save_weights(path, torch.nn.Linear(3, 2), facts)
-    elif kind is as_manifest:
-        rows = [{"check": str(n), "passed": True, "detail": "x" * n} for n in range(3)]
-        ref = manifest.publish(Workspace(folder), "m", "report", REPORT, rows)
-        path = folder / ref["path"]
-    else:
-        serializer = {"type": "json", "jsonlib": "json", "object_encoder": "tasks.records.error_as_text"}
-        result = json.dumps({"path": "x", "sha256": "0" * 64, "rows": 1, "schema": FRAMES.metadata and "frames/1"})
-        path.write_text(json.dumps({"metadata": {"serializer": serializer}, "result": result}))
-    return path.read_bytes()
+    seed = folder / "seed"
+    seed.mkdir(exist_ok=True)
+    return good(kind, seed)
 
 
-KINDS = [as_job, as_record, as_list, as_sidecar, as_weights, as_manifest, as_task_record]
+def timed(read, number):
+    """Read one input: the error of ours that it ends with, or None."""
+    began = time.process_time()
+    error = None
+    try:
+        read()
+    except FaceswapError as caught:
+        error = caught
+        assert error.exit_code in (1, 2, 5)
+        assert len(str(error)) < 4000
+    assert time.process_time() - began < SECONDS, number
+    return error
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__[3:])
-def test_mutated_input_ends_in_a_typed_error_or_is_taken(kind, tmp_path):
-    rng = random.Random(f"{SEED} {kind.__name__}")
-    good = seed_of(kind, tmp_path)
-    work = tmp_path / "work"
-    work.mkdir()
-    said: list[FaceswapError] = []
+def tell(kind, found, began):
+    """Print the line of the table that SECURITY.md speaks of."""
+    counts = ", ".join(f"{count} {name}" for name, count in sorted(found.items()))
+    print(f"\n{kind}: {found.total()} inputs, seed {SEED}, {time.monotonic() - began:.0f} s: {counts}")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_good_file_is_taken(kind, tmp_path, work):
+    (work / "input").write_bytes(seed_of(kind, tmp_path))
+    KINDS[kind](work / "input")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_mutated_input_ends_in_a_typed_error_or_is_taken(kind, tmp_path, work):
+    rng, began = random.Random(f"{SEED} {kind}"), time.monotonic()
+    seed = seed_of(kind, tmp_path)
+    found = Counter()
     for number in range(ROUNDS):
-        path = work / "input"
-        path.write_bytes(mutated(good, rng))
-        began = time.process_time()
+        (work / "input").write_bytes(mutated(seed, rng))
+        error = timed(lambda: KINDS[kind](work / "input"), number)
+        found[type(error).__name__ if error else "read"] += 1
+    assert set(found) != {"read"} or kind == "task_record"
+    tell(kind, found, began)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@st.composite
+def altered(draw, value):
+    """The value with something else at one place, or with a member more or less."""
+    if isinstance(value, dict) and value and draw(st.integers(0, 4)):
+        key = draw(st.sampled_from(sorted(value)))
+        match draw(st.integers(0, 9)):
+            case 0:
+                return {name: inner for name, inner in value.items() if name != key}
+            case 1:
+                return {**value, draw(st.text(max_size=8)): draw(JSON)}
+        return {**value, key: draw(altered(value[key]))}
+    if isinstance(value, list) and value and draw(st.booleans()):
+        at = draw(st.integers(0, len(value) - 1))
+        return [*value[:at], draw(altered(value[at])), *value[at + 1 :]]
+    return draw(JSON)
+
+
+@cache
+def small_network():
+    return MODELS["original"](Build(**BUILD))
+
+
+def read_value(kind, value, folder):
+    """Read a document of the right syntax."""
+    path = folder / "input"
+    if kind == "job":
+        parse(JobSettings, value, source="job").with_absolute_paths(folder)
+    elif kind == "weights":
+        save_weights(path, small_network(), value)
+        KINDS[kind](path)
+    else:
+        path.write_text(json.dumps(value))
+        KINDS[kind](path)
+
+
+def value_of(kind, folder):
+    """The good document of a kind."""
+    if kind == "job":
+        return tomllib.loads(JOB)
+    if kind == "weights":
+        return FACTS
+    return json.loads(seed_of(kind, folder.parent))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("state", "manifest")])
+def test_any_value_at_any_place_ends_in_a_typed_error_or_is_taken(kind, work):
+    document, began, found = value_of(kind, work), time.monotonic(), Counter()
+
+    @hypothesis.seed(SEED)
+    @hypothesis.settings(max_examples=ROUNDS, deadline=None, database=None, print_blob=True)
+    @hypothesis.given(altered(document))
+    def check(value):
+        error = timed(lambda: read_value(kind, value, work), value)
+        found[type(error).__name__ if error else "read"] += 1
+
+    check()
+    assert set(found) != {"read"} or kind == "task_record"
+    tell(f"{kind}, by hypothesis", found, began)
+
+
+@pytest.mark.parametrize("suffix", FILMS)
+def test_a_mutated_film_is_read_or_refused_and_ends_no_child_untold(suffix, tmp_path, work):
+    seed = tmp_path / "seed" / f"good.{suffix}"
+    seed.parent.mkdir()
+    write_film(seed)
+    assert read_film(seed) > 0
+    rng, began, found = random.Random(f"{SEED} {suffix}"), time.monotonic(), Counter()
+    data = seed.read_bytes()
+    rounds = -(-ROUNDS // len(FILMS))
+    for first in range(0, rounds, BATCH):
+        paths = [work / f"{number}.{suffix}" for number in range(first, min(first + BATCH, rounds))]
+        for path in paths:
+            path.write_bytes(mutated(data, rng))
+        found.update(outcomes(paths))
+        for path in paths:
+            path.unlink()
+    tell(f"film.{suffix}", found, began)
+    assert found.total() == rounds
+    assert "fault" not in found, "what the child cannot name comes back as a MediaError that cannot say what is wrong"
+    assert len(found) > 1
+
+
+def outcomes(paths):
+    """What the child said of each film; one that ends it is refused by name, and another child reads on."""
+    said = []
+    while len(said) < len(paths):
+        rest = [str(path) for path in paths[len(said) :]]
         try:
-            kind(path)
-        except FaceswapError as error:
-            said.append(error)
-        assert time.process_time() - began < SECONDS, number
-    assert all(error.exit_code in (1, 2, 5) and len(str(error)) < 4000 for error in said)
-    assert said or kind is as_task_record
-    assert {p.name for p in work.iterdir()} <= {"input", ".prefect-results"}
-    print(f"{kind.__name__[3:]}: {ROUNDS} inputs, {len(said)} refused, seed {SEED}")
+            run_limited(child_films, {"paths": rest}, source=rest[0], limits=Limits(2048, SECONDS), told=said.append)
+        except MediaError as error:
+            said.append(f"MediaError of the sandbox: {str(error).partition(': ')[2][:40]}")
+    return [word.partition(": ")[0] if word.startswith("fault") else word for word in said]
+
+
+def test_a_network_larger_than_its_file_is_refused_before_it_takes_memory(tmp_path):
+    path = tmp_path / "weights"
+    for build in ({**BUILD, "latent": 4096, "width": 256, "resolution": 512}, {**BUILD, "width": 10**6}):
+        save_weights(path, torch.nn.Linear(3, 2), {**FACTS, "build": build})
+        with pytest.raises(FaceswapError):
+            KINDS["weights"](path)

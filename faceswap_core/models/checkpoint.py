@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -68,12 +69,17 @@ class Store:
         return [e for e in entries if e["file"] in chosen]
 
     def listed(self) -> list[Json]:
-        """Checkpoints that are kept, by their order in time: file, sha256, step, score."""
+        """Checkpoints that are kept, by their order in time: file, sha256, step, score.
+
+        Raises:
+            ManifestError: the pointer is damaged.
+        """
         pointer = self.folder / POINTER
         if not pointer.is_file():
             return []
-        kept: list[Json] = json.loads(pointer.read_text())["kept"]
-        return kept
+        with damage_named(self.folder):
+            kept: list[Json] = json.loads(pointer.read_text())["kept"]
+            return [{**e, "file": str(e["file"]), "score": e["score"] and float(e["score"])} for e in kept]
 
     def load(self, modules: Mapping[str, nn.Module], moments: Moments) -> Json | None:
         """Bring back the latest state; None where there is none.
@@ -97,11 +103,20 @@ class Store:
             for turn, (optimizer, parameters) in moments.items():
                 for name, parameter in parameters.items():
                     optimizer.state[parameter] = _moments_of(_part(tensors, f"moments.{turn}.{name}."), parameter)
-        except (SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        except (SafetensorError, RuntimeError, ValueError, KeyError, TypeError, OSError) as error:
             raise ManifestError(
-                f"checkpoint {pointer} cannot be used ({error}): remove {self.folder} to train anew"
+                f"checkpoint {pointer} cannot be used ({str(error)[:300]}): remove {self.folder} to train anew"
             ) from error
         return facts
+
+
+@contextmanager
+def damage_named(folder: Path) -> Iterator[None]:
+    """Turn what a damaged pointer makes its reader raise into ManifestError."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
+        raise ManifestError(f"{folder / POINTER} is damaged ({error!r}): remove {folder} to train anew") from error
 
 
 def _moments_of(found: dict[str, Tensor], parameter: nn.Parameter) -> dict[str, Tensor]:

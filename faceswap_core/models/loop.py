@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from faceswap_core.errors import DivergedError, SettingsError
 from faceswap_core.models import MODELS, FaceNetwork
 from faceswap_core.models.blocks import channels_last
-from faceswap_core.models.checkpoint import Store, warm_start
+from faceswap_core.models.checkpoint import Store, damage_named, warm_start
 from faceswap_core.models.chips import Batch, Sampler
 from faceswap_core.models.losses.shown import inside
 from faceswap_core.models.meter import LogRow, Meter
@@ -202,8 +202,9 @@ class Trainer:
         facts = store.load(self._modules(), self._moments())
         if facts is None:
             return False
-        self.step, self.rollbacks = int(facts["step"]), int(facts["rollbacks"])
-        self.log = [LogRow(**row) for row in facts["log"]]
+        with damage_named(store.folder):
+            self.step, self.rollbacks = int(facts["step"]), int(facts["rollbacks"])
+            self.log = [LogRow(**row) for row in facts["log"]]
         return True
 
     def roll_back(self, store: Store, trouble: str) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from faceswap_core.config import LabelSettings
-from faceswap_core.errors import ConsentError, MediaError
+from faceswap_core.errors import ConsentError, MediaError, SettingsError
 from faceswap_core.outfolder import PROVENANCE, TABLE, child_listed_files
 from faceswap_core.stages.consent import read_bytes
 from faceswap_core.stages.identity import test_root
@@ -27,14 +27,17 @@ from faceswap_core.trust.statement import (
     says_test,
     sidecar_fault,
 )
+from faceswap_core.trust.watermark import payload_of, watermarker
 from faceswap_core.types import Json
 from faceswap_core.video.checked import index_unchecked
-from faceswap_core.video.glimpse import crops
+from faceswap_core.video.glimpse import crops, pictures
 from faceswap_core.video.index import FrameIndex
 from faceswap_core.video.sandbox import run_limited
 
 _LIKENESS = 0.6
 """Least correlation of the label's place with the label; encoded hard it keeps 0.9, pictures without it reach 0.3."""
+_MARKED_FRAMES = 24
+"""Frames at the beginning, of which every third is searched for an invisible mark."""
 _DIGESTS = ("plate_sha256", "model_sha256", "settings_sha256")
 _ACTIONS = ["c2pa.opened", "c2pa.edited", "c2pa.transcoded"]
 
@@ -194,6 +197,20 @@ def _of_media(path: Path, statement: Json, mime: str | None) -> Iterator[Check]:
             told_xmp = SOURCE_TYPE.encode() in find_xmp(stream)
         yield Check("XMP source type", told_xmp, SOURCE_TYPE if told_xmp else "no XMP packet with the source type")
     yield _label(path, statement, index)
+    label = statement.get("label")
+    if isinstance(label, dict) and "watermark" in label:
+        yield _watermark(path, statement, len(index))
+
+
+def _watermark(path: Path, statement: Json, frames: int) -> Check:
+    """Whether the invisible mark that a statement names is there and names the same plate."""
+    name = str(statement["label"]["watermark"])
+    try:
+        wanted = payload_of(str(statement.get("plate_sha256")))
+        found, score = watermarker(name).detect(pictures(path, list(range(0, min(frames, _MARKED_FRAMES), 3))))
+    except (ValueError, SettingsError, MediaError) as error:
+        return Check("watermark", False, f"cannot be looked for: {error}")
+    return Check("watermark", found == wanted, f"{name} reads {found.hex()}, score {score:.2f}; wanted {wanted.hex()}")
 
 
 def _label(path: Path, statement: Json, index: FrameIndex) -> Check:

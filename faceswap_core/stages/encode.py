@@ -40,7 +40,7 @@ def reencode_chunk(
     FRAMES of the video's first chunk; by default of this one.
     """
     chunk, _ = published_chunk(workspace, frames)
-    painter = LabelPainter(workspace, label, opening or frames)
+    painter = LabelPainter(workspace, label, opening or frames, plate)
     edit = _Edit(workspace, plate, [frames], [smoothed], blend, painter, progress)
     return _publish(edit, encode, chunk.chunk_index)
 
@@ -68,7 +68,7 @@ def encode_stream(
         label: the mark that viewers see.
     """
     patches: Sequence[ManifestRef | None] = smoothed or [None for _ in frames]
-    painter = LabelPainter(workspace, label, frames[0])
+    painter = LabelPainter(workspace, label, frames[0], plate)
     return _publish(_Edit(workspace, plate, frames, patches, blend, painter, progress), encode, 0)
 
 

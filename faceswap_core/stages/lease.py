@@ -30,7 +30,7 @@ def lease(folder: Path) -> Iterator[Callable[[], None]]:
         return
     path = folder / "lease.json"
     mine = {"host": socket.gethostname(), "pid": os.getpid()}
-    if path.is_file() and _held_by_another(json.loads(path.read_text()), mine):
+    if path.is_file() and _held_by_another(path, mine):
         raise ResourceError(f"another process trains the same model ({path}): wait for it, or stop it")
 
     renewed = 0.0
@@ -50,7 +50,13 @@ def lease(folder: Path) -> Iterator[Callable[[], None]]:
         path.unlink(missing_ok=True)
 
 
-def _held_by_another(lease: Json, mine: Json) -> bool:
-    if lease["host"] == mine["host"]:
-        return bool(lease["pid"] != mine["pid"]) and process_lives(int(lease["pid"]))
-    return bool(lease["expires"] >= time.time())
+def _held_by_another(path: Path, mine: Json) -> bool:
+    """False also for what is no lease: ours appear whole or not at all."""
+    try:
+        found = json.loads(path.read_text())
+        host, pid, expires = str(found["host"]), int(found["pid"]), float(found["expires"])
+        if host == mine["host"]:
+            return pid != mine["pid"] and process_lives(pid)
+        return expires >= time.time()
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return False

@@ -11,13 +11,14 @@ from pathlib import Path
 from faceswap_core import layout
 from faceswap_core.errors import FaceswapError
 from faceswap_core.stages.lineage import CONSENTS, Lineage, Origin
-from faceswap_core.storage import Workspace, sha256_file
+from faceswap_core.storage import SCRATCH, Workspace, sha256_file
 
 _STAGES = (
     *(layout.FRAMES, layout.DETECTIONS, layout.TRACKS, layout.ALIGNED, layout.COLOR_STATS, layout.TRAINING),
     *(layout.SWAPPED, layout.SMOOTHED, layout.CHUNKS, layout.PATCHES, layout.IMAGES, layout.DELIVERED),
     *(layout.REPORTS, layout.FOLDER_REPORTS, layout.EVALUATION, layout.ASSEMBLED),
-    *(layout.IMPORTED, layout.MASKS, layout.SHEETS, layout.FACESETS),
+    *(layout.IMPORTED, layout.MASKS, layout.SHEETS, layout.FACESETS, layout.SELECTIONS),
+    *(layout.UNSTEADIED, layout.QUALITY, layout.IDENTITY, layout.PREVIEWS, SCRATCH),
 )
 """Folders in which a file that no task is known to have made is the rest of one that was killed."""
 _LARGEST_TEXT = 64 * 1024 * 1024
@@ -54,14 +55,14 @@ def purge(workspace: Workspace, record_id: str, *, outputs: bool) -> Purged:
     """
     lineage = Lineage(workspace)
     known = lineage.read()
-    derived = [origin for origin in known if record_id in origin.records and not origin.source]
+    derived = derivatives(workspace, record_id)
     needles = {origin.sha256 for origin in derived} | {record_id}
     doomed = {path for origin in derived if (path := _inside(workspace, origin)) is not None}
     doomed |= _orphans(workspace, known) if derived else set()
     doomed |= set(_telling(workspace.root / layout.RESULTS, needles))
     outside = dict.fromkeys(path for origin in derived if (path := _outside(workspace, origin)) is not None)
     count = sum(_delete(path) for path in (*doomed, *(outside if outputs else ())))
-    for folder in (*_checkpoints(workspace, record_id), *_runs(workspace, needles)):
+    for folder in (*_checkpoints(workspace, record_id), *runs_showing(workspace, needles)):
         count += sum(path.is_file() for path in folder.rglob("*"))
         shutil.rmtree(folder)
     lineage.keep(origin for origin in known if record_id not in origin.records)
@@ -75,6 +76,11 @@ def purge(workspace: Workspace, record_id: str, *, outputs: bool) -> Purged:
             + (f", and what lies outside the workspace: {following}" if following else "")
         )
     return result
+
+
+def derivatives(workspace: Workspace, record_id: str) -> list[Origin]:
+    """What a workspace knows to come from a record, footage left out."""
+    return [origin for origin in Lineage(workspace).read() if record_id in origin.records and not origin.source]
 
 
 def _inside(workspace: Workspace, origin: Origin) -> Path | None:
@@ -107,16 +113,16 @@ def _checkpoints(workspace: Workspace, record_id: str) -> list[Path]:
     return sorted({path.parent for path in folder.glob(f"*/{CONSENTS}") if _tells(path, {record_id})})
 
 
-def _runs(workspace: Workspace, needles: set[str]) -> list[Path]:
-    """Folders of runs whose reports show or name something purged."""
+def runs_showing(workspace: Workspace, needles: set[str]) -> list[Path]:
+    """Folders of runs that hold, show or name something with one of some digests."""
     folders = (path for path in (workspace.root / layout.RUNS).glob("*") if path.is_dir())
     return [folder for folder in folders if next(_telling(folder, needles), None)]
 
 
 def _telling(folder: Path, needles: set[str]) -> Iterator[Path]:
-    """Files under a folder that name one of some texts."""
+    """Files under a folder that name one of some texts, or that one of them is the digest of."""
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and _tells(path, needles):
+        if path.is_file() and (sha256_file(path) in needles or _tells(path, needles)):
             yield path
 
 
@@ -130,7 +136,7 @@ def _tells(path: Path, needles: set[str]) -> bool:
 def _proof(workspace: Workspace, needles: set[str]) -> tuple[int, list[str]]:
     """Files read, and those that are something purged or name it."""
     files = [path for path in sorted(workspace.root.rglob("*")) if path.is_file() and not _is_consent(workspace, path)]
-    return len(files), [str(path) for path in files if sha256_file(path) in needles or _tells(path, needles)]
+    return len(files), [str(path) for path in _telling(workspace.root, needles) if not _is_consent(workspace, path)]
 
 
 def _is_consent(workspace: Workspace, path: Path) -> bool:

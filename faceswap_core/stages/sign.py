@@ -58,7 +58,7 @@ def statement_of(
     identity = check_signer(job.provenance, kinds)
     settings = settings_of(job)
     label = job.provenance.label
-    shown = label.mode, label.text, label.seconds, label.height, label.reason, label.approved_by
+    shown = label.mode, label.text, label.seconds, label.height, label.reason, label.approved_by, label.watermark
     handed_off: Json = {"mode": "off", "reason": "images for a compositor, not for viewers", "approved_by": "the job"}
     return {
         "schema": SCHEMA,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor
 
 from faceswap_core import layout
@@ -20,6 +20,7 @@ from faceswap_core.faces.occlusion import unobstructed
 from faceswap_core.models import MODELS, Build
 from faceswap_core.models.blocks import channels_last
 from faceswap_core.models.checkpoint import load_weights
+from faceswap_core.stages.judged import GARBAGE, allowed, built, rgb
 from faceswap_core.storage import Workspace, file_ref, sha256_file
 from faceswap_core.types import F32, F64, FileRef, Json
 
@@ -82,16 +83,17 @@ def read_facts(path: Path) -> WeightsFacts:
     try:
         with safe_open(path, "pt") as file:
             data: Json = json.loads((file.metadata() or {})["faceswap"])
-        sides = (data["sides"][0], data["sides"][1])
+        sides = (str(data["sides"][0]), str(data["sides"][1]))
         colors = [
-            ColorFacts(np.array(c["mean"]), ColorMap(np.array(c["scale"]), np.array(c["shift"])))
+            ColorFacts(rgb(c["mean"]), ColorMap(rgb(c["scale"]), rgb(c["shift"])))
             for c in (data["colors"][name] for name in sides)
         ]
-        if data["model"] not in MODELS:
-            raise ValueError(f"a network {data['model']!r} is not known")
+        model, build = str(data["model"]), allowed(data["build"])
+        if model not in MODELS:
+            raise ValueError(f"a network {model!r} is not known")
         return WeightsFacts(
-            model=data["model"],
-            build=Build(**data["build"]),
+            model=model,
+            build=build,
             sides=sides,
             coverage=float(data["coverage"]),
             eye_distance=float(data["eye_distance"]),
@@ -101,9 +103,9 @@ def read_facts(path: Path) -> WeightsFacts:
             consents={str(name): str(grant["record"]) for name, grant in data.get("consents", {}).items()},
             kinds={str(name): str(grant["kind"]) for name, grant in data.get("consents", {}).items()},
         )
-    except (SafetensorError, OSError, KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
+    except GARBAGE as error:
         raise ManifestError(
-            f"{path} is no weights file of this program ({error}): name a finished checkpoint"
+            f"{path} is no weights file of this program ({str(error)[:300]}): name a finished checkpoint"
         ) from error
 
 
@@ -151,9 +153,10 @@ def finished_weights(folder: Path) -> FileRef:
     try:
         data: Json = json.loads(pointer.read_text())
         path, digest = folder / Path(str(data["file"])).name, str(data["sha256"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ManifestError(f"{pointer} names no weights ({error!r}): restore it or train again") from error
-    if not path.is_file() or sha256_file(path) != digest:
+        whole = path.is_file() and sha256_file(path) == digest
+    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
+        raise ManifestError(f"{pointer} names no weights ({str(error)[:300]}): restore it or train again") from error
+    if not whole:
         raise ManifestError(f"weights {path} are missing or were altered: restore them or train again")
     return FileRef(path=str(path.absolute()), sha256=digest, size=path.stat().st_size)
 
@@ -207,7 +210,7 @@ class Swapper:
             raise ManifestError(f"weights {path} are missing or were altered: run the same command again")
         self.facts = read_facts(path)
         self.device = device
-        network = MODELS[self.facts.model](self.facts.build)
+        network = built(self.facts.model, self.facts.build, path)
         load_weights(path, network)
         self.network = channels_last(network.to(device)).eval().requires_grad_(False)
 

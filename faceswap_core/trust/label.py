@@ -8,8 +8,7 @@ digital source type.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -125,22 +124,11 @@ def find_xmp(stream: BinaryIO) -> bytes:
     return find_uuid_box(stream, XMP) or b""
 
 
-class Watermarker(Protocol):
-    """An invisible mark. None is built in: none that was tried survives ordinary delivery."""
-
-    def embed(self, frame_rgb: U8, payload: bytes) -> U8:
-        """The frame, (H, W, 3), with the payload."""
-
-    def detect(self, frames_rgb: list[U8]) -> tuple[bytes, float]:
-        """Payload found in frames, and how sure that is, 0..1."""
-
-
-WATERMARKS: Mapping[str, Watermarker] = {}
-"""Invisible marks by name."""
-
-
-def label_facts(mode: str, text: str, seconds: float, height: float, reason: str, approved_by: str) -> Json:
+def label_facts(
+    mode: str, text: str, seconds: float, height: float, reason: str, approved_by: str, watermark: str | None = None
+) -> Json:
     """How an output is labelled, as its statement says; fractions as text."""
+    hidden = {"watermark": watermark} if watermark else {}
     if mode == "off":
-        return {"mode": mode, "reason": reason, "approved_by": approved_by}
-    return {"mode": mode, "text": text, "seconds": f"{seconds:g}", "height": f"{height:g}"}
+        return {"mode": mode, "reason": reason, "approved_by": approved_by, **hidden}
+    return {"mode": mode, "text": text, "seconds": f"{seconds:g}", "height": f"{height:g}", **hidden}

@@ -8,7 +8,6 @@ of another. Canonical: keys sorted, no spaces, UTF-8, strings, whole numbers, bo
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 from collections.abc import Mapping
@@ -136,7 +135,7 @@ def check_signature(document: Signed, schema: str, trusted: TrustedKeys, source:
             continue
         try:
             key.verify(base64.b64decode(entry["sig"], validate=True), _message(document, schema))
-        except (InvalidSignature, binascii.Error) as error:
+        except (InvalidSignature, ValueError) as error:  # no base64, or no ASCII
             raise ConsentError(
                 f"{source}: was altered after key {entry['key_id']} signed it; get the original, or have it signed anew"
             ) from error

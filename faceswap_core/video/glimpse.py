@@ -86,6 +86,33 @@ def child_crops(arguments: Json, tell: Tell) -> list[str]:
     return found
 
 
+def pictures(path: str | Path, frame_indices: list[int]) -> list[U8]:
+    """Some frames, (H, W, 3) RGB; fewer where the video is shorter.
+
+    Raises:
+        MediaError: the file is no video, or a limit was hit.
+    """
+    found: list[U8] = []
+
+    def take(told: Json | None) -> None:
+        if told:
+            found.append(np.frombuffer(bytes.fromhex(told["rgb"]), np.uint8).reshape(told["shape"]))
+
+    run_limited(child_pictures, {"path": str(path), "frames": frame_indices}, source=path, told=take)
+    return found
+
+
+def child_pictures(arguments: Json, tell: Tell) -> None:
+    """The child's side of `pictures`."""
+    wanted = set(arguments["frames"])
+    cv2.setNumThreads(1)
+    for number, frame in enumerate(decode_linear(arguments["path"])):
+        image = to_rgb(frame) if number in wanted else None
+        tell(None if image is None else {"shape": list(image.shape), "rgb": image.tobytes().hex()})
+        if number >= max(wanted, default=0):
+            break
+
+
 def reduced(image: U8) -> U8:
     """A picture at `GLIMPSE_WH`."""
     return np.asarray(cv2.resize(image, GLIMPSE_WH, interpolation=cv2.INTER_AREA), np.uint8)

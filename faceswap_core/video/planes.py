@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import av
 import cv2
 import numpy as np
 from av.video.frame import VideoFrame
 
+from faceswap_core.errors import MediaError
 from faceswap_core.types import F32
 
 
@@ -26,8 +28,18 @@ def _bytes_per_sample(frame: VideoFrame, plane: int) -> int:
 
 
 def thumbnail(frame: VideoFrame, size_wh: tuple[int, int]) -> F32:
-    """Luma of a frame reduced to ``size_wh``, float32 0..1, range as stored."""
-    luma = frame.reformat(format="gray", threads=1) if not _has_byte_luma(frame) else frame
+    """Luma of a frame reduced to ``size_wh``, float32 0..1, range as stored.
+
+    Raises:
+        MediaError: its pixels cannot be brought to grey, as with colour tags that contradict each other.
+    """
+    try:
+        luma = frame.reformat(format="gray", threads=1) if not _has_byte_luma(frame) else frame
+    except av.FFmpegError as error:
+        raise MediaError(
+            f"a frame in {frame.format.name} cannot be converted ({error.strerror}); the file is damaged: copy or "
+            "export it again"
+        ) from error
     plane = luma.planes[0]
     lines = np.frombuffer(memoryview(plane), np.uint8)[: plane.line_size * plane.height]
     image = lines.reshape(plane.height, plane.line_size)[:, : plane.width]

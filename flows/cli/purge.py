@@ -20,7 +20,9 @@ def purge(
     outputs: Annotated[bool, typer.Option("--outputs", help="Delete finished videos and folders too.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Delete facesets, checkpoints, chunks, reports and task records that come from a record; footage stays.
+    """Delete facesets, checkpoints, chunks, reports, task records and pictures in the flow UI that come from a record.
+
+    Footage stays.
 
     Finished videos and other files outside the workspace are named, with the command that deletes them: the workspace
     knows them no longer.
@@ -29,14 +31,14 @@ def purge(
     def work() -> Json:
         from faceswap_core.errors import SettingsError
         from faceswap_core.stages.consent import read_signed
-        from faceswap_core.stages.purge import purge
         from faceswap_core.storage import Workspace
         from faceswap_core.trust.consent import read_record
+        from flows.purge import purge_everywhere
 
         if not workspace.is_dir():
             raise SettingsError(f"workspace {workspace} is no folder: name the one that the job used")
         file = Path(record)
         record_id = read_record(read_signed(file), record).record_id if file.is_file() else record
-        return vars(purge(Workspace(workspace), record_id, outputs=outputs))
+        return purge_everywhere(Workspace(workspace), record_id, outputs=outputs)
 
     told(work, as_json=as_json)

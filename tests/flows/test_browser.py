@@ -61,9 +61,8 @@ def test_a_paused_run_shows_its_tracks_and_goes_on_with_the_one_that_is_chosen(p
             return found["type"]
 
         until(lambda: state() == "PAUSED")
-        page.goto(f"{ui}/runs/flow-run/{run}")
-        page.get_by_text("Artifacts", exact=True).click()
-        expect(page.get_by_text("tracks-tiny-plate").first).to_be_visible()
+        page.goto(f"{ui}/runs/flow-run/{run}?tab=Artifacts")
+        expect(page.get_by_role("link", name="image Created").first).to_be_visible(timeout=MINUTES)
         shot(page, "paused")
         page.get_by_role("button", name="Resume").click()
         dialog = page.get_by_role("dialog")

@@ -1,6 +1,8 @@
 """Who is who: settings of one video, and a plate with two people through the command line and the flow UI's API."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 import time
@@ -96,6 +98,32 @@ def test_an_unattended_run_ends_with_4_and_shows_the_tracks(stopped, two_people)
 
 
 @pytest.mark.flow
+def test_a_purge_takes_the_pictures_out_of_prefects_store(stopped, two_people, test_records, tmp_path):
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+
+    shutil.copytree(two_people.parent / "ws", tmp_path / "ws")
+    (run,) = (tmp_path / "ws" / "runs").glob("*/run.json")
+    flow_run = json.loads(run.read_text())["flow_run"]
+    store = Path(os.environ["PREFECT_HOME"], "prefect.db")
+    by_run = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[flow_run]))
+    with get_client(sync_client=True) as client:
+        (sheet,) = (a for a in client.read_artifacts(artifact_filter=by_run) if a.type == "image")
+        pieces = [sheet.data[at : at + 60].encode() for at in range(1000, 9000, 1000)]
+        assert any(piece in _bytes_of(store) for piece in pieces), "the picture is there to be found"
+        record = next(word for word in test_records if word.startswith("subjects.a")).partition("=")[2]
+        done = faceswap("purge", record, "--workspace", tmp_path / "ws")
+        assert (done.code, done.last["remaining"], done.last["artifacts"]) == (0, [], 1), done.stderr
+        assert [a for a in client.read_artifacts(artifact_filter=by_run) if a.type == "image"] == []
+    assert not any(piece in _bytes_of(store) for piece in pieces)
+    assert not list((tmp_path / "ws").rglob("tracks-plate*"))
+
+
+def _bytes_of(store):
+    return b"".join(path.read_bytes() for path in store.parent.glob(f"{store.name}*"))
+
+
+@pytest.mark.flow
 @pytest.mark.release
 def test_naming_the_tracks_goes_on_from_there(stopped, two_people, test_records):
     done = faceswap("run", two_people, *test_records, "--set", "plate.tracks=[1]")
@@ -144,7 +172,9 @@ def test_a_run_of_a_deployment_pauses_shows_the_tracks_and_goes_on_with_the_answ
                 assert form["properties"]["plate"]["items"]["enum"] == ["track 0", "track 1"]
                 by_run = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run.id]))
                 shown = [a for a in client.read_artifacts(artifact_filter=by_run) if a.type == "image"]
-                assert [a.key for a in shown] == ["tracks-tiny-plate"]
+                assert [a.description for a in shown] == [
+                    "plate.mp4: tracks 0 and 1 are seen side by side. Which tracks are a?"
+                ]
                 assert shown[0].data.startswith("data:image/jpeg;base64,")
                 refused = client.resume_flow_run(run.id, run_input={"plate": ["track 9"]})
                 assert refused.status.value == "REJECT"

@@ -30,7 +30,7 @@ FACESWAP = "from flows.cli import main; main()"
 class Traced:
     """A Python program that ran in a network namespace of its own, and the addresses that it turned to."""
 
-    def __init__(self, code, *arguments, log, **environment):
+    def __init__(self, code, *arguments, log, seconds=1200, **environment):
         if missing := [package for tool, package in TOOLS.items() if not shutil.which(tool)]:
             pytest.fail(f"install the system packages {', '.join(missing)}: without them nobody counts the connects")
         env = {**os.environ, **environment}
@@ -41,9 +41,13 @@ class Traced:
                 *("strace", "-f", "--seccomp-bpf", "-qq", "-s", "0", *CALLS, "-o", log, sys.executable, "-c", code),
                 *map(str, arguments),
             ],
-            env=env, capture_output=True, text=True, timeout=1200, check=False,
+            env=env, capture_output=True, text=True, timeout=seconds, check=False,
         )  # fmt: skip
         self.addresses = [found.groupdict() for found in ADDRESS.finditer(log.read_text())] if log.exists() else []
+
+    def __str__(self):
+        calls = self.reached + sum(address["family"] in OF_THIS_MACHINE for address in self.addresses)
+        return f"{calls} addresses named, {self.reached} of them on a network, {len(self.beyond)} beyond loopback"
 
     @property
     def last(self):
@@ -51,7 +55,7 @@ class Traced:
 
     @property
     def reached(self):
-        """How often something on loopback was turned to."""
+        """How often a network was turned to, loopback for the most part."""
         return sum(address["family"] not in OF_THIS_MACHINE for address in self.addresses)
 
     @property
@@ -105,3 +109,19 @@ def test_its_output_is_verified_without_asking_anybody(alone, tmp_path):
     checked = Traced(FACESWAP, "verify", alone.last["output"], "--json", log=tmp_path / "strace.log")
     assert checked.done.returncode == 0, checked.done.stdout
     assert checked.beyond == []
+
+
+def test_the_whole_demo_works_and_turns_to_nothing_beyond_loopback(tmp_path):
+    """Rendering, training, swap, signing and report, as `faceswap demo` does them; print with ``-s``."""
+    folder = tmp_path / "demo"
+    demo = Traced(
+        FACESWAP, "demo", "--workspace", folder, "--json",
+        log=tmp_path / "strace.log", seconds=3600, PREFECT_HOME=str(tmp_path / "prefect"),
+    )  # fmt: skip
+    assert demo.done.returncode == 0, demo.done.stderr[-2000:]
+    assert demo.last["event"] == "done"
+    checked = Traced(FACESWAP, "verify", demo.last["output"], "--json", log=tmp_path / "verify.log")
+    assert checked.done.returncode == 0, checked.done.stdout
+    print(f"demo: {demo}\nverify: {checked}")
+    assert demo.reached > 10, "Prefect's server was spoken to"
+    assert demo.beyond == checked.beyond == []

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from conftest import faceswap, faceswap_until
 
@@ -259,6 +260,16 @@ def test_the_network_names_the_records_and_nobodys_name(first, workspace, record
     wanted = {name: json.loads(path.read_text())["payload"]["record_id"] for name, path in records.items()}
     assert facts.consents == wanted
     assert first.report["provenance"]["test"] is True
+
+
+def test_facesets_and_colours_name_the_records_with_their_digests_and_nobodys_contact(first, workspace, records):
+    digests = {name: read_signed(path).digest for name, path in records.items()}
+    for stage in ("align-landmarks", "normalize-color"):
+        found = list((workspace / stage).glob("*.parquet"))
+        named = [json.loads(pq.read_schema(path).metadata[b"consents"]) for path in found]
+        assert {name for grants in named for name in grants} == {"a", "b"}
+        assert all(grant["sha256"] == digests[name] for grants in named for name, grant in grants.items())
+        assert all(b"nobody: rendered" not in path.read_bytes() for path in found)
 
 
 def test_the_key_is_left_nowhere(first, workspace):

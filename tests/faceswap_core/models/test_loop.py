@@ -156,6 +156,13 @@ class TestCheckpointFiles:
     def latest(self, folder):
         return folder / json.loads((folder / POINTER).read_text())["file"]
 
+    @pytest.mark.parametrize("change", [{"log": None}, {"log": [{"mood": 1}]}, {"rollbacks": "many"}, {"step": []}])
+    def test_a_pointer_that_says_nothing_usable_is_named(self, folder, change):
+        pointer = json.loads((folder / POINTER).read_text())
+        (folder / POINTER).write_text(json.dumps({**pointer, **change}))
+        with pytest.raises(ManifestError, match="remove"):
+            fresh().restore(Store(folder))
+
     def test_altered_file_is_refused(self, folder):
         data = bytearray(self.latest(folder).read_bytes())
         data[-1] ^= 1

@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import signed_films
 
 from faceswap_core.config import (
     AlignSettings,
@@ -221,3 +222,9 @@ def read_planes(path: str | Path) -> list[tuple[int, list[np.ndarray]]]:
 def planes():
     """A function from a video to pts and planes of its frames."""
     return read_planes
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory):
+    """A labelled, signed video that every check passes."""
+    return signed_films.make(tmp_path_factory.mktemp("signed"))

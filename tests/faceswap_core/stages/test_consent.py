@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import time
 from datetime import UTC, datetime, timedelta
@@ -18,16 +19,18 @@ from faceswap_core.stages.rendered import actor_record
 from faceswap_core.storage import Workspace
 from faceswap_core.trust.consent import SCHEMA
 from faceswap_core.trust.revocation import with_revocation
-from faceswap_core.trust.signed import Signed, new_key, private_key, sign
+from faceswap_core.trust.signed import MAX_BYTES, Signed, new_key, private_key, sign
 from flows.cli import app
 from tests.jobs import FILM, job_text, new_consent
 
-NOW = datetime(2026, 11, 21, tzinfo=UTC)
+NOW = datetime.now(UTC).replace(microsecond=0)
+"""As by the clock, since the command line has no other."""
+DAY = timedelta(days=1)
 KEY, OTHER = (private_key(new_key()[0], "key") for _ in range(2))
 
 
 def record(subject, **changes):
-    given = {"purposes": ["dubbing", "trailer"], "territories": ["DE", "FR"], "now": NOW - timedelta(days=1)}
+    given = {"purposes": ["dubbing", "trailer"], "territories": ["DE", "FR"], "now": NOW - DAY}
     return new_consent(subject, **{**given, **changes})
 
 
@@ -94,6 +97,11 @@ def gone(office):
     (office.folder / "b.json").unlink()
 
 
+def huge(office):
+    path = office.folder / "b.json"
+    path.write_text(path.read_text() + " " * MAX_BYTES)
+
+
 def unknown_field(office):
     office.signed("b", mood="glad")
 
@@ -119,19 +127,20 @@ def changed_byte(office):
 
 def later_expiry(office):
     path = office.folder / "b.json"
-    path.write_text(path.read_text().replace('"2026-12-20T', '"2036-12-20T'))
+    expires = json.loads(path.read_text())["payload"]["expires"]
+    path.write_text(path.read_text().replace(expires, "2100" + expires[4:]))
 
 
 def expired(office):
-    office.signed("b", expires="2026-11-20T23:59:59+00:00")
+    office.signed("b", expires=(NOW - DAY / 2).isoformat())
 
 
 def not_yet_valid(office):
-    office.signed("b", not_before="2026-11-22T00:00:00+00:00")
+    office.signed("b", not_before=(NOW + DAY).isoformat())
 
 
 def without_zone(office):
-    office.signed("b", expires="2027-11-20T23:59:59")
+    office.signed("b", expires="2100-11-20T23:59:59")
 
 
 def revoked(office):
@@ -175,11 +184,11 @@ def other_subject(office):
 
 
 def clock_behind(office):
-    office.signed("b", issued="2026-11-21T00:00:01+00:00", not_before="2026-01-01T00:00:00+00:00")
+    office.signed("b", issued=(NOW + DAY).isoformat())
 
 
 def clock_behind_the_list(office):
-    office.revoke("somebody-else", now=NOW + timedelta(days=2))
+    office.revoke("somebody-else", now=NOW + 2 * DAY)
 
 
 def one_record_under_two_names(office):
@@ -203,6 +212,7 @@ CASES = {
     missing: "no consent record",
     missing_of_the_plate: "subject 'a' has no consent record",
     gone: "cannot be read",
+    huge: "larger than",
     unknown_field: "mood",
     missing_field: "revocation",
     wrong_key: "none of the 1 trusted keys",
@@ -237,7 +247,14 @@ def test_refused(office, case):
     with pytest.raises(ConsentError, match=CASES[case]) as caught:
         office.grants(*overrides)
     assert caught.value.exit_code == 5
-    assert not (office.folder / "ws").exists()
+    chosen = [word for setting in overrides for word in ("--set", setting)]
+    before = set(office.folder.rglob("*"))
+    for command in (("run",), ("consent", "check")):
+        told = CliRunner().invoke(app, [*command, str(office.folder / "job.toml"), *chosen, "--json"])
+        last = json.loads(told.stdout.splitlines()[-1])
+        assert (told.exit_code, last["error"]) == (5, "ConsentError")
+        assert re.search(CASES[case], last["message"])
+    assert set(office.folder.rglob("*")) == before, "nothing was written, not even a folder"
 
 
 def test_a_finished_model_needs_no_leave_to_train(office):
@@ -264,7 +281,7 @@ def test_a_test_record_is_still_kept_to_its_time(office):
     for name in "ab":
         office.put(name, record(name, kind="test"))
     with pytest.raises(ConsentError, match="expired"):
-        office.grants(allow_test=True, now=NOW + timedelta(days=300))
+        office.grants(allow_test=True, now=NOW + 300 * DAY)
 
 
 class TestGate:

@@ -11,7 +11,7 @@ from faceswap_core.errors import FaceswapError
 from faceswap_core.schemas import REPORT
 from faceswap_core.stages.lineage import Lineage, Origin, note_made, note_sources
 from faceswap_core.stages.purge import purge
-from faceswap_core.storage import Workspace, file_ref, sha256_file
+from faceswap_core.storage import SCRATCH, Workspace, file_ref, sha256_file
 from flows.cli import app
 
 A, B = "record-of-a", "record-of-b"
@@ -101,12 +101,28 @@ def test_the_command_names_each_output_that_it_leaves_and_how_to_delete_it(work,
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4", "b.mp4", "ws"]
 
 
-def test_the_rest_of_a_killed_task_goes_too(work):
-    stray = work.root / layout.IMAGES / "0001" / "image-1.png"
+KEPT = {layout.ACTORS, layout.PROOFS, layout.CHECKPOINTS, layout.RUNS, layout.RESULTS, layout.LINEAGE}
+"""Footage, what was proven of it, and what is looked through instead of being cleared."""
+
+
+@pytest.mark.parametrize("folder", sorted({v for k, v in vars(layout).items() if k.isupper()} - KEPT | {SCRATCH}))
+def test_the_rest_of_a_killed_task_goes_too(work, folder):
+    stray = work.root / folder / "0001" / "image-1.png"
     stray.parent.mkdir(parents=True)
     stray.write_bytes(b"half an export")
     purge(work, A, outputs=False)
     assert not stray.exists()
+
+
+def test_a_run_that_only_shows_a_picture_of_the_person_goes_too(work):
+    sheet = work.publish_bytes(layout.SHEETS, "sheet", ".png", b"a picture of the face")
+    frames = next(o for o in Lineage(work).read() if o.path.startswith(layout.FRAMES) and A in o.records)
+    made_of(work, {"frames": [{"sha256": frames.sha256}]}, sheet)
+    shown = work.root / layout.RUNS / "2" / "tracks-plate.png"
+    shown.parent.mkdir()
+    shown.write_bytes(b"a picture of the face")
+    assert purge(work, A, outputs=False).remaining == ()
+    assert not shown.exists()
 
 
 def test_a_record_that_nothing_comes_from_deletes_nothing(work):

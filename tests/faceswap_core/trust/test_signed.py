@@ -62,8 +62,9 @@ def test_another_algorithm_under_a_trusted_key_is_not_believed():
         check_signature(Signed(SIGNED.payload, (entry,)), "x/1", TRUSTED, "file")
 
 
-def test_a_signature_that_is_no_base64_is_refused():
-    entry = {**SIGNED.signatures[0], "sig": "*" + SIGNED.signatures[0]["sig"]}
+@pytest.mark.parametrize("sign", ["*", "é", "\0"])
+def test_a_signature_that_is_no_base64_is_refused(sign):
+    entry = {**SIGNED.signatures[0], "sig": sign + SIGNED.signatures[0]["sig"]}
     with pytest.raises(ConsentError, match="altered"):
         check_signature(Signed(SIGNED.payload, (entry,)), "x/1", TRUSTED, "file")
     assert len(base64.b64decode(SIGNED.signatures[0]["sig"])) == 64
@@ -88,7 +89,7 @@ def test_a_signature_that_is_no_base64_is_refused():
         "[" * 100_000,
         '{"payload":' * 50_000,
         '{"a": 1' + "0" * 5000 + "}",
-        " " * (MAX_BYTES + 1),
+        '{"payload": {}, "signatures": []}' + " " * MAX_BYTES,
     ],
     ids=lambda text: text[:24],
 )

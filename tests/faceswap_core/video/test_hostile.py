@@ -11,7 +11,7 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,7 +20,9 @@ import numpy as np
 import pytest
 
 from faceswap_core.errors import MediaError
+from faceswap_core.video import container as container_module
 from faceswap_core.video.checked import decode_unchecked, index_unchecked
+from faceswap_core.video.container import open_input, pick_video
 from faceswap_core.video.index import plan_chunks
 from faceswap_core.video.render import write_video
 from faceswap_core.video.sandbox import Limits
@@ -105,7 +107,11 @@ def png(port: int, folder: Path) -> bytes:
 
 
 def gif(port: int, folder: Path) -> bytes:
-    size = struct.pack("<HH", 65535, 65535)
+    return gif_of(65535, 65535)
+
+
+def gif_of(width: int, height: int) -> bytes:
+    size = struct.pack("<HH", width, height)
     image = b"," + bytes(4) + size + b"\0\x02\x16" + bytes(range(22)) + b"\0"
     return b"GIF89a" + size + b"\x80\0\0" + bytes(6) + image * 50 + b";"
 
@@ -139,6 +145,17 @@ def test_hostile_file_is_refused_and_reaches_nothing(content, suffix, tmp_path, 
     assert caught.value.exit_code == 4
     assert not sibling
     assert connections(port) == 0
+
+
+@pytest.mark.parametrize("height", [100, 500])
+def test_a_decoder_allocates_no_picture_beyond_its_cap(tmp_path, monkeypatch, height):
+    monkeypatch.setattr(container_module, "MAX_PIXELS", 200 * 200)
+    path = tmp_path / "large.gif"
+    path.write_bytes(gif_of(100, height))
+    with open_input(path) as container:
+        frames = container.decode(pick_video(container, path))
+        with nullcontext() if height == 100 else pytest.raises(av.FFmpegError):
+            assert next(frames).height == height
 
 
 @pytest.mark.parametrize("name", ["http://127.0.0.1:{port}/x.mp4", "concat:{folder}/sibling.ts|{folder}/sibling.ts"])
