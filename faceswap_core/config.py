@@ -80,7 +80,7 @@ class DecodeSettings(Branch):
     """How a video is cut into chunks."""
 
     chunk_frames: int | None = Field(default=None, ge=8, le=36000)
-    """Smallest length of a chunk in frames (it ends at a keyframe); by default clamp(frames / 300, 240, 3600)."""
+    """Smallest length of a chunk in frames (it ends at a keyframe); by default clamp(frames / 250, 240, 4000)."""
     max_pixels: int = Field(default=8192 * 8192, ge=256)
     """Largest frame accepted, width times height in pixels."""
     max_memory_mb: int = Field(default=4096, ge=512, le=1 << 20)
@@ -129,6 +129,12 @@ class RuntimeSettings(Branch):
     """Where networks run."""
     workers: int = Field(default=2, ge=1, le=256)
     """Chunks worked on at once."""
+    runner: Literal["threads", "processes", "dask", "ray"] = "threads"
+    """What works on them; ``dask`` and ``ray`` come as extras. Threads cost least, and most of the work does not hold
+    Python's lock. Networks run in the process of the job itself whatever it is."""
+    cluster: str = Field(default="", pattern=r"^$|^([a-z]+://)?[\w.-]+:\d+$")
+    """Of ``dask`` and ``ray``: HOST:PORT of a cluster that runs, whose machines have the workspace under the same path
+    and workers of one thread; by default workers are started on this machine."""
     threads: int = Field(default=1, ge=1, le=256)
     """Torch threads of the training; at draft sizes one is as fast as two, and does not stall beside other work."""
     compile: Literal["off", "default", "cuda_graphs"] = "off"

@@ -11,7 +11,8 @@ class QualitySettings(Branch):
     """How much of a swap is measured for its report."""
 
     frames: int = Field(default=1200, ge=0)
-    """Swapped frames that are measured, spread over the chunks: of each the first, 24 at least; 0 measures none."""
+    """Swapped frames that are measured, spread over the plate: the first of a chunk, 24 at least, of every chunk or, in
+    a long plate, of some; 0 measures none."""
     identity_heads: int = Field(default=240, ge=0, le=100_000)
     """Synthetic heads from which `faceswap evaluate` learns to tell rendered actors apart, once a workspace; 0 leaves
     that out."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import shlex
 import shutil
 from collections.abc import Mapping, Sequence
@@ -21,11 +20,12 @@ from pydantic import Field, create_model
 from faceswap_core.config import JobSettings
 from faceswap_core.config_track import Choice
 from faceswap_core.errors import UndecidedError
-from faceswap_core.stages.contact_sheet import sheet_tracks, sheet_uri
+from faceswap_core.stages.contact_sheet import sheet_tracks
+from faceswap_core.stages.ui_picture import ui_file
 from faceswap_core.storage import Workspace
 from faceswap_core.types import FileRef, ManifestRef
 from flows.record import Run
-from tasks.artifacts import sheet_artifact
+from tasks.artifacts import artifact_key, picture_artifact
 
 _SECONDS_BETWEEN_LOOKS = 5
 _log = logging.getLogger(__name__)
@@ -100,13 +100,8 @@ def _shown(job: JobSettings, run: Run, q: Question) -> Path:
     sheet = run.folder / f"tracks-{q.part}.png"
     shutil.copyfile(workspace.path(q.sheet["path"]), sheet)
     words = f"{q.video.name}: {q.why}. Which tracks are {q.subject}?"
-    sheet_artifact(sheet_uri(workspace, q.sheet), words)
+    picture_artifact(ui_file(workspace, q.sheet), words)
     return sheet
-
-
-def _key(name: str) -> str:
-    """Lower-case letters, digits and dashes, as the flow UI wants them."""
-    return re.sub("[^a-z0-9]+", "-", name.lower()).strip("-") or "x"
 
 
 def settings_of(job: JobSettings, answers: Mapping[Question, Sequence[int]]) -> list[str]:
@@ -160,7 +155,7 @@ def _form(questions: Sequence[Question]) -> type[RunInput]:
 
 
 def _field(q: Question) -> str:
-    return _key(q.part).replace("-", "_")
+    return artifact_key(q.part).replace("-", "_")
 
 
 def _options(q: Question) -> list[str]:

@@ -53,7 +53,7 @@ class Converted:
 def convert(job: JobSettings, gate: ConsentGate, plate: Faceset, weights: FileRef) -> Converted:
     """Swap, smooth, encode or export, put together and verify; consents are checked before the first and the last."""
     check_model(Workspace(job.workspace), weights, gate.check("the swap"))
-    smoothed, chunks = _finished_chunks(job, plate, weights)
+    smoothed, chunks = finished_chunks(job, plate, weights)
     grants = gate.check("the export")
     statement = statement_of(job, plate.video, weights, grants, allow_test=gate.allow_test)
     finish = _video if job.output.kind == "video" else _folder
@@ -90,7 +90,7 @@ def _folder(
     return Converted(chunks, Path(delivered["folder"]), None, gather([checking])[0], statement, smoothed)
 
 
-def _finished_chunks(job: JobSettings, plate: Faceset, weights: FileRef) -> tuple[list[ManifestRef], list[ManifestRef]]:
+def finished_chunks(job: JobSettings, plate: Faceset, weights: FileRef) -> tuple[list[ManifestRef], list[ManifestRef]]:
     """SMOOTHED of each chunk, and what the last stage makes of it; one for all where an average rate is asked for."""
     at_once = job.output.kind == "video" and job.encode.bitrate is not None
     last = "encode-stream" if at_once else LAST_STAGE[job.output.kind]

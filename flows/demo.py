@@ -9,6 +9,7 @@ from pathlib import Path
 
 from prefect import flow
 
+from faceswap_core.config import RuntimeSettings
 from faceswap_core.stages.actor import ActorClip, ActorSettings
 from faceswap_core.stages.consent import write_signed
 from faceswap_core.stages.rendered import actor_record
@@ -40,9 +41,9 @@ class Demo:
 
 
 @flow(name="render-actors", flow_run_name="render-actors", persist_result=False)
-def render_actors(workspace: Path, demo: Demo, workers: int = 2) -> Json:
+def render_actors(workspace: Path, demo: Demo) -> Json:
     """Render the clips of both actors, plate and truth; returns the clips by their part in the job."""
-    with job_runner(str(workspace), workers):
+    with job_runner(str(workspace), RuntimeSettings()):
         parts = clips(demo)
         progress.expect(RENDER, sum(settings.frames for settings in parts.values()))
         rendering = [render_actor.submit(str(workspace), part, settings) for part, settings in parts.items()]

@@ -13,7 +13,7 @@ from faceswap_core.stages.align import AlignedChunk
 from faceswap_core.stages.beside import Footage
 from faceswap_core.stages.judge_identity import LEAST_RECOGNISED, IdentityJudge
 from faceswap_core.stages.measure import Sample
-from faceswap_core.stages.unsteadied import measured_of_each, steady_sample
+from faceswap_core.stages.unsteadied import measured_chunks, measured_of_each, steady_sample
 from faceswap_core.storage import Workspace
 from faceswap_core.trust.consent import Grant
 from faceswap_core.types import FileRef, ManifestRef
@@ -87,7 +87,8 @@ def _measure(
     limit = measured_of_each(job.quality, len(plate.frames))
     count = job.quality.unsmoothed_frames
     windows = steady_sample(Workspace(job.workspace), plate.tracks, limit, count) if count else {}
-    chunks = [i for i, ref in enumerate(smoothed) if ref["rows"] and limit]
+    with_faces = [i for i, ref in enumerate(smoothed) if ref["rows"] and limit]
+    chunks = measured_chunks(job.quality, with_faces, windows)
     for i in chunks:
         progress.expect(layout.QUALITY, min(smoothed[i]["rows"], limit))
     footage = Footage(video=truth.video, frames=truth.frames) if truth else None

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor
 from typing import TypeVar
 
 from prefect.futures import PrefectFuture
+
+from faceswap_core.errors import ResourceError
 
 R = TypeVar("R")
 
@@ -19,7 +22,18 @@ def gather(futures: Sequence[PrefectFuture[R]], told: Callable[[int, R], None] |
 
     Raises:
         Exception: the error of the first task run that failed, as it was raised there.
+        ResourceError: a process of the pool was killed, which ends the pool.
     """
+    try:
+        return _gathered(futures, told)
+    except BrokenExecutor as error:
+        raise ResourceError(
+            f"a worker process ended in the middle of its work ({error}): it was killed, perhaps for want of memory; "
+            "finished chunks are kept: run the same command again, with fewer runtime.workers if memory is short"
+        ) from error
+
+
+def _gathered(futures: Sequence[PrefectFuture[R]], told: Callable[[int, R], None] | None) -> list[R]:
     results = []
     failed = []
     for position, future in enumerate(futures):

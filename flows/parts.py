@@ -102,7 +102,7 @@ def _part(job: JobSettings, work: Work, allow_test_consent: bool) -> Json:
     gate = ConsentGate(job, allow_test=allow_test_consent)
     job = job.model_copy(update={"detect": installed(job.detect)})
     tally = Tally()
-    with recorded(job) as run, counting(tally), job_runner(str(job.workspace), job.runtime.workers):
+    with recorded(job) as run, counting(tally), job_runner(str(job.workspace), job.runtime):
         facesets = build_facesets(job, footage(job), run, granted(job, gate))
         made = work(job, aligned_sources(job, facesets), gate)
         stages = tally.report().values()

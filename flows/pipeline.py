@@ -13,6 +13,7 @@ from faceswap_core.faces.detectors import fallback_note, installed
 from faceswap_core.stages.align import AlignedChunk
 from faceswap_core.stages.consent import ConsentGate, sources
 from faceswap_core.stages.lineage import note_sources
+from faceswap_core.stages.ui_picture import ui_before_and_after
 from faceswap_core.stages.weights import finished_weights
 from faceswap_core.storage import Workspace
 from faceswap_core.trust.consent import Grant
@@ -26,7 +27,7 @@ from flows.record import Run, recorded
 from flows.report import Made, build_report, not_measured, summary_markdown, write_report
 from flows.training import train
 from tasks import progress
-from tasks.artifacts import summary_artifact
+from tasks.artifacts import picture_artifact, summary_artifact
 from tasks.options import job_runner
 from tasks.tally import Tally, counting
 
@@ -52,7 +53,7 @@ def swap_video(
     asked = job.detect
     job = job.model_copy(update={"detect": installed(asked)})
     tally = Tally()
-    with recorded(job) as run, counting(tally), job_runner(str(job.workspace), job.runtime.workers):
+    with recorded(job) as run, counting(tally), job_runner(str(job.workspace), job.runtime):
         made = _make(job, gate, run, tally, judge_identity)
         report = build_report(job, made)
         report["faces"] |= fallback_note(asked, job.detect)
@@ -62,7 +63,7 @@ def swap_video(
         if missed := not_measured(report):
             result["not_measured"] = missed
         progress.publish_result(result)
-        summary_artifact(summary_markdown(job, report, output))
+        _show(job, made, summary_markdown(job, report, output))
         judge(output, report)
         return result
 
@@ -86,6 +87,14 @@ def _make(job: JobSettings, gate: ConsentGate, run: Run, tally: Tally, judge_ide
     judge = judge_of(job, grants) if judge_identity else None
     quality, fault = measure(job, plate, aim, converted, weights, judge)
     return Made(plate, weights, trained, converted, truth, quality, fault, judge, tally.report())
+
+
+def _show(job: JobSettings, made: Made, summary: str) -> None:
+    """Show what was made in the flow UI."""
+    summary_artifact(summary)
+    plate, chunks = made.plate, made.converted.chunks
+    if found := ui_before_and_after(Workspace(job.workspace), plate.video, plate.frames, chunks):
+        picture_artifact(found[1], f"{job.name}: frame {found[0]}, before and after")
 
 
 def granted(job: JobSettings, gate: ConsentGate) -> dict[str, Grant]:

@@ -30,6 +30,7 @@ from faceswap_core.video.exr import check_exr
 from faceswap_core.video.holding import check_codec
 from faceswap_core.video.outfile import muxer_of
 from faceswap_core.video.presets import PRESET_CODECS
+from tasks.runners import check_runner
 
 _GFLOP_PER_FACE = 0.195
 """Forward and backward pass of one face at width 16 and 64 px (counted from its layers)."""
@@ -43,10 +44,11 @@ def check_job(job: JobSettings, *, force: bool, allow_test_consent: bool = False
     Raises:
         SettingsError: a subject without footage, or a training that would take days on a CPU.
         MediaError: a video is missing.
-        EnvironmentFault: the wanted device, encoder or detector is missing, or the disk is clearly too small.
+        EnvironmentFault: the wanted device, runner, encoder or detector is missing, or the disk is clearly too small.
         ConsentError: the people's records do not cover the job, or the weights to begin with were learnt under others.
     """
     Workspace(job.workspace)
+    check_runner(job.runtime)
     device = pick_device(job.runtime).type
     _check_output(job)
     _check_encoder(job.encode)
@@ -82,6 +84,7 @@ def check_recode(settings: RecodeSettings) -> None:
         MediaError: the video is missing.
     """
     Workspace(settings.workspace)
+    check_runner(settings.runtime)
     _check_file(settings.output, settings.workspace, {settings.video})
     _check_encoder(settings.encode)
     check_container(settings.output, settings.encode.codec)
@@ -98,6 +101,7 @@ def check_scan(settings: ScanSettings) -> None:
         MediaError: the video is missing.
     """
     Workspace(settings.workspace)
+    check_runner(settings.runtime)
     if settings.detect.backend == "truth":
         raise SettingsError("detect.backend 'truth' is no detector: a scan needs one that looks at the frames")
     _check_detector(settings.detect, settings.runtime)

@@ -44,7 +44,7 @@ def preview_frame(
     check_model(workspace, weights, gate.check("the swap"))
     job = job.model_copy(update={"detect": installed(job.detect)})
     tally = Tally()
-    with recorded(job) as run, counting(tally), job_runner(str(job.workspace), job.runtime.workers):
+    with recorded(job) as run, counting(tally), job_runner(str(job.workspace), job.runtime):
         drawn = _drawn(job, frame, overlays, gate, run, weights)
         stages = tally.report().values()
         result: Json = {

@@ -38,7 +38,7 @@ def recode_video(settings: RecodeSettings) -> Json:
     """
     check_recode(settings)
     tally = Tally()
-    with recorded(settings) as run, counting(tally), job_runner(str(settings.workspace), settings.runtime.workers):
+    with recorded(settings) as run, counting(tally), job_runner(str(settings.workspace), settings.runtime):
         output, report = _recoded(settings, tally)
         result = last_words(run, output, report, write_figures(run, report))
         progress.publish_result(result)

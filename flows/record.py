@@ -1,4 +1,4 @@
-"""a run -> its folder: run.json from its first moment to its last, and everything it logged."""
+"""a run -> its folder: run.json from its first moment to its last, and all it logged; its bars, tags and last event."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ from faceswap_core.config_scan import ScanSettings
 from faceswap_core.storage import Workspace, atomic_path
 from faceswap_core.types import Json
 from flows.history import started
+from tasks.artifacts import stage_bars
+from tasks.events import run_ended, tag_flow_run
 from tasks.progress import StopRequestedError
+from tasks.worker import task_run_of
 
 _LOGGERS = ("faceswap_core", "tasks", "flows", "prefect")
 _LIBRARIES = ("prefect", "torch", "av", "opencv-python", "numpy", "pyarrow", "faceswap-pipeline")
@@ -62,16 +65,23 @@ def recorded(job: JobSettings | RecodeSettings | ScanSettings) -> Iterator[Run]:
         "state": "running",
     }
     _write(run, facts)
-    state = "failed"
+    tag_flow_run({f"job:{job.name}", *(f"subject:{name}" for name in getattr(job, "subjects", ()))})
+    state, told = "failed", {}
     try:
-        with _logged(run.folder / "log.jsonl"):
+        with _logged(run.folder / "log.jsonl"), stage_bars():
             yield run
         state = "completed"
     except (StopRequestedError, KeyboardInterrupt):
         state = "interrupted"
         raise
+    except Exception as error:
+        told = {"error": type(error).__name__, "message": str(error), "exit_code": getattr(error, "exit_code", 1)}
+        raise
     finally:
-        _write(run, facts | {"ended": _now(), "state": state, "seconds": round(run.seconds, 3)})
+        ending = {"ended": _now(), "state": state, "seconds": round(run.seconds, 3)}
+        _write(run, facts | ending)
+        named = {"id": run.run_id, "name": job.name, "workspace": job.workspace}
+        run_ended(state, named, ending | told | {"folder": str(run.folder)})
 
 
 def _new_run(job: JobSettings | RecodeSettings | ScanSettings) -> Run:
@@ -110,7 +120,7 @@ class _JsonLines(logging.Handler):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
-            "task_run": getattr(record, "task_run_name", None),
+            "task_run": task_run_of(record),
             "message": record.getMessage(),
         }
         if record.exc_info:

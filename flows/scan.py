@@ -41,7 +41,7 @@ def scan_video(settings: ScanSettings) -> Json:
     asked = settings.detect
     settings = settings.model_copy(update={"detect": installed(asked)})
     tally = Tally()
-    with recorded(settings) as run, counting(tally), job_runner(str(settings.workspace), settings.runtime.workers):
+    with recorded(settings) as run, counting(tally), job_runner(str(settings.workspace), settings.runtime):
         report = _scanned(settings, tally)
         report["faces"] |= fallback_note(asked, settings.detect)
         path = write_figures(run, report)

@@ -23,6 +23,8 @@ QUEUES = {"gpu": 1, "cpu": 2}
 """Work queues and their priority: trainings and swaps go before analyses."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 ROOT = Path(__file__).resolve().parents[1]
+_PLACE = {"FACESWAP_HOME": str(ROOT), "FACESWAP_POOL": POOL}
+"""What prefect.yaml leaves open."""
 _COMMAND_SECONDS = 180.0
 _WORKER_LOG = "worker.log"
 _WORKER_SECONDS_TO_END = 20.0
@@ -54,8 +56,7 @@ def service(host: str, port: int, limit: int) -> Iterator[str]:
             raise EnvironmentFault(f"a run is using {home / 'prefect.db'}: wait until it has ended, then try again")
         url = stack.enter_context(serving(home, database, host, port, _settings(host, port)))
         _set_up(limit)
-        worker = start_child(["flows.child", str(os.getpid()), *_worker(limit)], {"FACESWAP_HOME": str(ROOT)},
-                             home / _WORKER_LOG)  # fmt: skip
+        worker = start_child(["flows.child", str(os.getpid()), *_worker(limit)], _PLACE, home / _WORKER_LOG)
         stack.callback(lambda: stop(worker, _WORKER_SECONDS_TO_END))
         stack.enter_context(_recorded(home, url))
         yield url.removesuffix("/api")
@@ -114,7 +115,7 @@ def _worker(limit: int) -> list[str]:
 
 def _prefect(*arguments: str, accept: str = "") -> None:
     command = [sys.executable, "-P", "-m", "prefect", *arguments]
-    environment = {**os.environ, "FACESWAP_HOME": str(ROOT)}
+    environment = {**os.environ, **_PLACE}
     try:
         done = subprocess.run(
             command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=_COMMAND_SECONDS, check=False

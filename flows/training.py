@@ -10,11 +10,13 @@ from faceswap_core.config import JobSettings
 from faceswap_core.stages.align import AlignedChunk
 from faceswap_core.stages.selection import current_selection
 from faceswap_core.stages.train import Trained
+from faceswap_core.stages.ui_picture import ui_file
 from faceswap_core.storage import Workspace
 from faceswap_core.trust.consent import Grant
 from flows.faceset import chunks_of
 from flows.gather import gather
 from tasks import progress
+from tasks.artifacts import picture_artifact
 from tasks.training import normalize_color, train_model
 
 
@@ -30,4 +32,6 @@ def train(job: JobSettings, aligned: Mapping[Path, list[AlignedChunk]], consents
         workspace, side_a, side_b, stats, names, job.train, job.align, job.seed, job.runtime, selection, consents
     )
     progress.finished(layout.TRAINING, "all", job.train.iterations, "iterations")
+    words = f"{job.name}: the training after {job.train.iterations} steps"
+    picture_artifact(ui_file(Workspace(job.workspace), trained["preview"]), words)
     return trained

@@ -10,7 +10,7 @@ import inspect
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache, wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -20,9 +20,9 @@ from prefect.cache_policies import CachePolicy
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import FlowRunContext, TaskRunContext
 from prefect.filesystems import LocalFileSystem
-from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import BaseModel
 
+from faceswap_core.config import RuntimeSettings
 from faceswap_core.errors import FaceswapError
 from faceswap_core.faces.detectors import weight_files
 from faceswap_core.faces.detectors.insight_pack import providers_for
@@ -30,8 +30,9 @@ from faceswap_core.stages.lineage import note_made
 from faceswap_core.stages.weights import finished_weights, pick_device, resolve_precision
 from faceswap_core.storage import Workspace
 from faceswap_core.types import Json
-from tasks import progress, tally
+from tasks import progress, relay, tally, worker
 from tasks.records import PLAIN_JSON, admit, promised_files, results_folder
+from tasks.runners import runner_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -101,6 +102,11 @@ class StageKey(CachePolicy):
         self.stage = stage
         self.version = version
         self.digests = digests
+        self.line: relay.Line | None = None
+
+    def __getstate__(self) -> Json:
+        """A task that goes to another process takes the way back to its run along."""
+        return {**self.__dict__, "line": relay.current()}
 
     def compute_key(
         self,
@@ -110,6 +116,7 @@ class StageKey(CachePolicy):
         **kwargs: Any,
     ) -> str | None:
         """Name of the record; None, and so no caching, where a bad record cannot be removed."""
+        worker.follow(self.line)
         if task_ctx is not None:
             tally.current().ask(self.stage, str(task_ctx.task_run.id))
         key = self.key_of(inputs)
@@ -199,8 +206,8 @@ def gpu_slot(device: str) -> Iterator[None]:
 
 
 @contextmanager
-def job_runner(workspace: str, workers: int) -> Iterator[None]:
-    """Run tasks called inside on ``workers`` threads, with their records in the workspace.
+def job_runner(workspace: str, runtime: RuntimeSettings) -> Iterator[None]:
+    """Run tasks called inside as ``runtime`` says, with their records in the workspace.
 
     Both are known only once the job is, so they are set on the context of the running flow rather than on the
     flow: a deployment's worker then does the same as the command line.
@@ -212,9 +219,9 @@ def job_runner(workspace: str, workers: int) -> Iterator[None]:
     if flow_run is None:
         raise FaceswapError("job_runner was entered outside a flow: call it in a flow's body")
     store = flow_run.result_store.model_copy(update={"result_storage": LocalFileSystem(basepath=str(folder))})
-    pool: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=workers)
-    with (
-        pool as runner,
-        flow_run.model_copy(update={"result_store": store, "task_runner": runner}),
-    ):
+    with ExitStack() as stack:
+        if runtime.runner != "threads":
+            stack.enter_context(relay.listening_to_workers(worker.heard_by(tally.current()), runtime.cluster))
+        runner = stack.enter_context(runner_of(runtime))
+        stack.enter_context(flow_run.model_copy(update={"result_store": store, "task_runner": runner}))
         yield

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from faceswap_core.errors import FaceswapError
 from faceswap_core.types import Json, Progress
+from tasks import relay
 
 _SECONDS_BETWEEN_EVENTS = 0.2
 
@@ -82,7 +83,27 @@ class _Board:
             listener(event)
 
 
+class _FarBoard:
+    """In a worker of another process: what it tells reaches the board of the run."""
+
+    def __init__(self) -> None:
+        self.told: dict[tuple[str, str], float] = {}
+
+    def update(self, stage: str, part: str, done: int, total: int, note: str) -> None:
+        now = time.monotonic()
+        if done < total and now - self.told.get((stage, part), 0.0) < _SECONDS_BETWEEN_EVENTS:
+            return
+        self.told[stage, part] = now
+        relay.tell({"progress": [stage, part, done, total, note]})
+
+
 _board = _Board()
+_far_board = _FarBoard()
+
+
+def update(stage: str, part: str, done: int, total: int, note: str) -> None:
+    """Say how far one part of a stage has come."""
+    (_far_board if relay.is_worker() else _board).update(stage, part, done, total, note)
 
 
 @contextmanager
@@ -119,7 +140,7 @@ def expect(stage: str, units: int, note: str = "frames") -> None:
 
 def finished(stage: str, part: str, units: int, note: str = "frames") -> None:
     """Count one part as done, computed or found finished."""
-    _board.update(stage, part, units, units, note)
+    update(stage, part, units, units, note)
 
 
 def of(stage: str, part: str) -> Progress:
@@ -129,7 +150,7 @@ def of(stage: str, part: str) -> Progress:
         StopRequestedError: at once, when a stop was asked for.
     """
     refuse_after_stop()
-    return lambda done, total, note: _board.update(stage, part, done, total, note)
+    return lambda done, total, note: update(stage, part, done, total, note)
 
 
 def of_whole(stage: str) -> Progress:
@@ -160,13 +181,18 @@ def request_stop() -> None:
     _board.stop.set()
 
 
+def stop_requested() -> bool:
+    """Whether the user asked this process for a stop."""
+    return _board.stop.is_set()
+
+
 def refuse_after_stop() -> None:
     """Do nothing, or raise when a stop was asked for.
 
     Raises:
         StopRequestedError: a stop was asked for.
     """
-    if _board.stop.is_set():
+    if relay.tell({}) if relay.is_worker() else stop_requested():
         raise StopRequestedError("stopped as asked: finished chunks and checkpoints are kept")
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from faceswap_core.types import Json
 from faceswap_core.video.sandbox import child_seconds
+from tasks import relay
 
 
 @dataclass
@@ -56,12 +57,15 @@ class Tally:
         try:
             yield
         finally:
-            seconds, cpu_seconds = time.perf_counter() - began, clock() - cpu_began
-            with self._lock:
-                stage_tally = self._stages.setdefault(stage, StageTally())
-                stage_tally.ran.add(task_run)
-                stage_tally.seconds += seconds
-                stage_tally.cpu_seconds += cpu_seconds
+            self.count(stage, task_run, time.perf_counter() - began, clock() - cpu_began)
+
+    def count(self, stage: str, task_run: str, seconds: float, cpu_seconds: float) -> None:
+        """Count a body that ran."""
+        with self._lock:
+            stage_tally = self._stages.setdefault(stage, StageTally())
+            stage_tally.ran.add(task_run)
+            stage_tally.seconds += seconds
+            stage_tally.cpu_seconds += cpu_seconds
 
     def report(self) -> Json:
         """The ``stages`` part of report.json: computed, cached, seconds, cpu_seconds of each stage."""
@@ -77,12 +81,22 @@ class Tally:
             }
 
 
+class _FarTally(Tally):
+    """In a worker of another process: what it counts is added to the tally of the run."""
+
+    def ask(self, stage: str, task_run: str) -> None:
+        relay.tell({"asked": [stage, task_run]})
+
+    def count(self, stage: str, task_run: str, seconds: float, cpu_seconds: float) -> None:
+        relay.tell({"ran": [stage, task_run, seconds, cpu_seconds]})
+
+
 _current: ContextVar[Tally | None] = ContextVar("tally", default=None)
 
 
 def current() -> Tally:
     """The tally of this run; Prefect carries it into the threads of the pool. A throw-away one outside a run."""
-    return _current.get() or Tally()
+    return _current.get() or (_FarTally() if relay.is_worker() else Tally())
 
 
 @contextmanager

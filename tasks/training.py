@@ -12,7 +12,6 @@ from faceswap_core.storage import Workspace
 from faceswap_core.trust.consent import Grant
 from faceswap_core.types import ManifestRef
 from tasks import progress
-from tasks.artifacts import progress_artifact
 from tasks.options import gpu_slot, stage_task, training_digests
 
 
@@ -46,7 +45,7 @@ def train_model(
 ) -> Trained:
     """Train, going on from the latest checkpoint."""
     tell = progress.of_training(layout.TRAINING, "all", settings.checkpoint_every)
-    with gpu_slot(pick_device(runtime).type), progress_artifact("train-model", tell) as told:
+    with gpu_slot(pick_device(runtime).type):
         return train.train_model(
             Workspace(workspace),
             side_a,
@@ -58,6 +57,6 @@ def train_model(
             seed,
             runtime,
             selection,
-            told,
+            tell,
             consents,
         )

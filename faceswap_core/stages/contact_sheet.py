@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from faceswap_core.faces.choosing import MIN_TRACK_FRAMES
 from faceswap_core.schemas import FRAMES, TRACKS
 from faceswap_core.stages.align import warp_chip
 from faceswap_core.stages.decode import read_frames
-from faceswap_core.stages.images import png, unpack
+from faceswap_core.stages.images import png
 from faceswap_core.storage import Workspace
 from faceswap_core.threads import cap_threads
 from faceswap_core.types import F64, U8, FileRef, ManifestRef
@@ -80,13 +79,6 @@ def contact_sheet(
     rows = [_row(track, pictures[track.track_id], rate) for track in shown]
     words = f"{video['path'].rpartition('/')[2]}: {len(shown)} tracks" + (f", {left_out} more" if left_out else "")
     return workspace.publish_bytes(layout.SHEETS, name, ".png", png(np.concatenate([_head(words), *rows])))
-
-
-def sheet_uri(workspace: Workspace, sheet: FileRef) -> str:
-    """A sheet as a data URI of a JPEG, for the flow UI."""
-    image = cv2.cvtColor(unpack({"bytes": workspace.path(sheet["path"]).read_bytes()}), cv2.COLOR_RGB2BGR)
-    _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 80])
-    return f"data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode()}"
 
 
 def sheet_tracks(workspace: Workspace, tracks: Sequence[ManifestRef]) -> tuple[list[SheetTrack], int]:

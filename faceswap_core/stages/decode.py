@@ -68,8 +68,8 @@ def plan_video(workspace: Workspace, video: FileRef, settings: DecodeSettings) -
 
 
 def default_chunk_frames(frames: int) -> int:
-    """Length of chunks where the job does not say: clamp(frames / 300, 240, 3600)."""
-    return min(max(frames // 300, 240), 3600)
+    """Length of chunks where the job does not say: clamp(frames / 250, 240, 4000)."""
+    return min(max(frames // 250, 240), 4000)
 
 
 def publish_packets(workspace: Workspace, index: FrameIndex, chunks: list[Chunk]) -> ManifestRef:

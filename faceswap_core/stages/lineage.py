@@ -75,8 +75,8 @@ class Lineage:
             lines = [_line(origin) for origin in origins if origin.records and origin not in known]
             if lines:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
-                with self._path.open("a", encoding="utf-8") as stream:
-                    stream.write("".join(lines))
+                with self._path.open("ab", buffering=0) as stream:
+                    stream.write("".join(lines).encode())  # at once: workers of other processes add lines, too
 
     def keep(self, origins: Iterable[Origin]) -> None:
         """Write the list anew with these lines alone."""

@@ -7,7 +7,6 @@ import io
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from itertools import islice
 from pathlib import Path
 
 import matplotlib
@@ -16,20 +15,19 @@ import torch
 
 from faceswap_core import manifest
 from faceswap_core.config import DetectSettings, RuntimeSettings
-from faceswap_core.errors import ManifestError
 from faceswap_core.faces.detectors import weight_files
 from faceswap_core.faces.steadying import jitter
 from faceswap_core.manifest import Row
 from faceswap_core.schemas import FRAMES, TRACKS, TRAIN_LOG
-from faceswap_core.stages.decode import check_source, decoded_index, missing_frames, read_frames
+from faceswap_core.stages.decode import check_source, decoded_index, missing_frames
 from faceswap_core.stages.images import jpeg
-from faceswap_core.stages.states import finished_picture, frame_states
+from faceswap_core.stages.pairs import pairs
+from faceswap_core.stages.states import frame_states
 from faceswap_core.stages.timeline import curves, state_strip
 from faceswap_core.stages.watch import TIMELAPSE
 from faceswap_core.stages.weights import pick_device, read_facts
 from faceswap_core.storage import Workspace
 from faceswap_core.types import F64, I64, U8, FileRef, Json, ManifestRef
-from faceswap_core.video.colour import to_rgb
 from faceswap_core.video.container import announced_seconds
 from faceswap_core.video.index import FrameIndex
 
@@ -37,8 +35,6 @@ matplotlib.use("Agg")
 
 _WIDEST = 720
 """Columns of a picture in the report, at most."""
-_DEEPEST = 120
-"""Frames decoded from a chunk's start to reach a picture, at most."""
 _SPARE_SECONDS = 0.5
 """How much longer than its pictures a whole file may be: sound often is, a little."""
 _GREY = "#8a8f98"
@@ -251,46 +247,10 @@ def before_and_after(
     workspace: Workspace, plate: FileRef, frames: Sequence[ManifestRef], chunks: Sequence[ManifestRef], count: int = 4
 ) -> list[Json]:
     """Some swapped frames, spread over the plate, as they were and as they are: frame_index, before, after."""
-    pictures = []
-    for chunk, offset, frame_index in _spread(_reachable(workspace, chunks), count):
-        own, at = _where(frames, sum(_frames(workspace, ref) for ref in chunks[:chunk]) + offset)
-        found = next(islice(read_frames(workspace, plate, own), at, None), None)
-        if found is None:
-            continue
-        before = to_rgb(found.frame)
-        after = finished_picture(workspace, chunks[chunk], offset, frame_index, found.frame)
-        if after is not None:
-            pictures.append({"frame_index": frame_index, "before": _jpeg(before), "after": _jpeg(after)})
-    return pictures
-
-
-def _frames(workspace: Workspace, chunk: ManifestRef) -> int:
-    return len(frame_states(workspace, [chunk]))
-
-
-def _where(frames: Sequence[ManifestRef], position: int) -> tuple[ManifestRef, int]:
-    """FRAMES that hold a decoded frame, and its place there; all may have been encoded as one chunk."""
-    for ref in frames:
-        if position < ref["rows"]:
-            return ref, position
-        position -= ref["rows"]
-    raise ManifestError(f"a frame encoded is none of those decoded ({position} too many): run the same command again")
-
-
-def _reachable(workspace: Workspace, chunks: Sequence[ManifestRef]) -> list[tuple[int, int, int]]:
-    """Chunk, offset in it and frame_index of swapped frames near their chunk's start."""
-    found = []
-    for number, ref in enumerate(chunks):
-        states = frame_states(workspace, [ref])
-        for offset, state in enumerate(states[:_DEEPEST]):
-            if state["state"] == "swapped":
-                found.append((number, offset, int(state["frame_index"])))
-    return found
-
-
-def _spread(items: list[tuple[int, int, int]], count: int) -> list[tuple[int, int, int]]:
-    positions: I64 = np.linspace(0, len(items) - 1, count + 2)[1:-1].round().astype(np.int64)
-    return [items[i] for i in dict.fromkeys(positions.tolist())] if items else []
+    return [
+        {"frame_index": frame_index, "before": _jpeg(before), "after": _jpeg(after)}
+        for frame_index, before, after in pairs(workspace, plate, frames, chunks, count)
+    ]
 
 
 def _jpeg(image: U8) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TypedDict
 
 import numpy as np
@@ -50,6 +50,19 @@ class Unsteadied(TypedDict):
 def measured_of_each(settings: QualitySettings, chunks: int) -> int:
     """Swapped frames that are measured of each chunk, at most."""
     return max(_LEAST, math.ceil(settings.frames / max(chunks, 1))) if settings.frames else 0
+
+
+def measured_chunks(settings: QualitySettings, chunks: Sequence[int], always: Collection[int]) -> list[int]:
+    """Which of the chunks with a face are measured: all of a short plate, of a long one as many as are needed, spread.
+
+    Args:
+        settings: how many frames are wanted.
+        chunks: numbers of the chunks with a face, in order.
+        always: those of them that are measured in any case.
+    """
+    most = max(1, settings.frames // _LEAST)
+    spread = np.linspace(0, len(chunks) - 1, min(most, len(chunks))).round().astype(int).tolist()
+    return sorted({chunks[i] for i in spread} | {i for i in chunks if i in always})
 
 
 def steady_sample(

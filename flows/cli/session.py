@@ -17,7 +17,7 @@ from types import FrameType
 
 import typer
 
-from faceswap_core.errors import FaceswapError
+from faceswap_core.errors import EnvironmentFault, FaceswapError
 from faceswap_core.types import Json
 from flows.cli.output import Output, pick_output
 
@@ -76,8 +76,26 @@ def _serve(work: Callable[[], Json], output: Output, debug: bool) -> None:
         if not debug:
             _keep_our_tracebacks_quiet()
         progress.reset()
-        with output.live(), progress.listening(output.stage):
+        with output.live(), progress.listening(output.stage), _server_faults_as_ours():
             work()
+
+
+@contextmanager
+def _server_faults_as_ours() -> Iterator[None]:
+    """Say in our words that the server is gone.
+
+    Raises:
+        EnvironmentFault: it does not answer any more.
+    """
+    import httpx
+
+    try:
+        yield
+    except httpx.TransportError as error:
+        raise EnvironmentFault(
+            f"the Prefect server does not answer any more ({type(error).__name__}): finished work is kept; run the "
+            "same command again"
+        ) from error
 
 
 def _import_flows() -> None:

@@ -39,9 +39,9 @@ class Finished:
 FACESWAP = [sys.executable, "-c", "from flows.cli import main; main()"]
 
 
-def faceswap(*arguments, **environment) -> Finished:
+def faceswap(*arguments, seconds=240, **environment) -> Finished:
     command, env = [*FACESWAP, *map(str, arguments), "--json"], {**os.environ, **environment}
-    return Finished(subprocess.run(command, env=env, capture_output=True, text=True, timeout=240, check=False))
+    return Finished(subprocess.run(command, env=env, capture_output=True, text=True, timeout=seconds, check=False))
 
 
 @contextmanager

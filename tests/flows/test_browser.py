@@ -76,6 +76,6 @@ def test_a_paused_run_shows_its_tracks_and_goes_on_with_the_one_that_is_chosen(p
         logs = post(url, "/logs/filter", {"logs": {"flow_run_id": {"any_": [run]}}})
         assert any("answered: plate.tracks=[1]" in line["message"] for line in logs)
         page.goto(f"{ui}/runs/flow-run/{run}")
-        expect(page.get_by_text("Completed").first).to_be_visible()
+        expect(page.get_by_text("Completed").first).to_be_visible(timeout=MINUTES)
         shot(page, "completed")
     assert (tmp_path / "out.mp4").is_file()

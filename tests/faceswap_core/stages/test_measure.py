@@ -25,7 +25,7 @@ from faceswap_core.stages.images import pack, unpack
 from faceswap_core.stages.measure import Sample, measure_quality, unmeasured
 from faceswap_core.stages.paste import patches_by_frame
 from faceswap_core.stages.quality_report import load_quality, quality_report
-from faceswap_core.stages.unsteadied import measured_of_each, steady_sample, swap_unsteadied
+from faceswap_core.stages.unsteadied import measured_chunks, measured_of_each, steady_sample, swap_unsteadied
 from faceswap_core.video.colour import to_rgb
 from faceswap_core.video.patch import edit_rect
 
@@ -339,4 +339,13 @@ def test_the_sample_is_the_beginning_of_the_longest_run_of_one_shot(chain):
 def test_long_plates_are_measured_in_part():
     assert measured_of_each(QualitySettings(), 5) == 240
     assert measured_of_each(QualitySettings(), 300) == 24
+
+
+def test_of_a_long_plate_some_chunks_are_measured_and_those_that_must_be():
+    assert measured_chunks(QualitySettings(), [0, 2, 3], [2]) == [0, 2, 3]
+    assert measured_chunks(QualitySettings(), [], []) == []
+    some = measured_chunks(QualitySettings(frames=1200), range(300), [7, 400])
+    assert (len(some), some[0], some[-1]) == (51, 0, 299)
+    assert 7 in some
+    assert max(np.diff(some)) <= 7
     assert measured_of_each(QualitySettings(frames=0), 5) == 0

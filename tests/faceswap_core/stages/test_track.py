@@ -9,10 +9,11 @@ from faceswap_core.config import DecodeSettings, TrackSettings
 from faceswap_core.config_track import Choice
 from faceswap_core.faces.tracking import Detection
 from faceswap_core.schemas import DETECTIONS, TRACKS
-from faceswap_core.stages.contact_sheet import PICTURES, contact_sheet, sheet_tracks, sheet_uri
+from faceswap_core.stages.contact_sheet import PICTURES, contact_sheet, sheet_tracks
 from faceswap_core.stages.decode import decode_frames, plan_video, video_ref
 from faceswap_core.stages.detect import detect_faces
 from faceswap_core.stages.track import is_sure, track_faces, undecided
+from faceswap_core.stages.ui_picture import ui_file
 from tests.two_actors import write_crossing
 
 
@@ -102,7 +103,7 @@ def test_the_sheet_has_a_row_of_pictures_for_each_track(chain, scene):
     strips = image[36:, 236:].reshape(len(shown), 120, PICTURES, 116, 3)[:, 4:-4, :, :112]
     assert strips.std(axis=(1, 3)).min() > 5, "every picture shows something"
     assert contact_sheet(chain.workspace, "plate", video, frames, refs) == sheet
-    assert sheet_uri(chain.workspace, sheet).startswith("data:image/jpeg;base64,")
+    assert ui_file(chain.workspace, sheet).startswith("data:image/jpeg;base64,")
 
 
 def test_a_sheet_without_tracks_says_so(chain, scene):
