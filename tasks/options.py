@@ -31,7 +31,7 @@ from faceswap_core.stages.weights import finished_weights, pick_device, resolve_
 from faceswap_core.storage import Workspace
 from faceswap_core.types import Json
 from tasks import progress, tally
-from tasks.records import PLAIN_JSON, admit, promised_files, results_folder
+from tasks.records import PLAIN_JSON, Records, admit, promised_files, results_folder
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -211,7 +211,8 @@ def job_runner(workspace: str, workers: int) -> Iterator[None]:
     flow_run = FlowRunContext.get()
     if flow_run is None:
         raise FaceswapError("job_runner was entered outside a flow: call it in a flow's body")
-    store = flow_run.result_store.model_copy(update={"result_storage": LocalFileSystem(basepath=str(folder))})
+    storage = Records(workspace=workspace) if Workspace(workspace).store else LocalFileSystem(basepath=str(folder))
+    store = flow_run.result_store.model_copy(update={"result_storage": storage})
     pool: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=workers)
     with (
         pool as runner,

@@ -84,7 +84,9 @@ def contact_sheet(
 
 def sheet_uri(workspace: Workspace, sheet: FileRef) -> str:
     """A sheet as a data URI of a JPEG, for the flow UI."""
-    image = cv2.cvtColor(unpack({"bytes": workspace.path(sheet["path"]).read_bytes()}), cv2.COLOR_RGB2BGR)
+    image = cv2.cvtColor(
+        unpack({"bytes": workspace.localize(sheet["path"], sheet["sha256"]).read_bytes()}), cv2.COLOR_RGB2BGR
+    )
     _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 80])
     return f"data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode()}"
 

@@ -17,7 +17,7 @@ _STAGES = (
     *(layout.FRAMES, layout.DETECTIONS, layout.TRACKS, layout.ALIGNED, layout.COLOR_STATS, layout.TRAINING),
     *(layout.SWAPPED, layout.SMOOTHED, layout.CHUNKS, layout.PATCHES, layout.IMAGES, layout.DELIVERED),
     *(layout.REPORTS, layout.FOLDER_REPORTS, layout.EVALUATION, layout.ASSEMBLED),
-    *(layout.IMPORTED, layout.MASKS, layout.SHEETS, layout.FACESETS),
+    *(layout.IMPORTED, layout.MASKS, layout.SHEETS, layout.FACESETS, layout.OUTPUTS),
 )
 """Folders in which a file that no task is known to have made is the rest of one that was killed."""
 _LARGEST_TEXT = 64 * 1024 * 1024
@@ -46,12 +46,18 @@ class Purged:
 def purge(workspace: Workspace, record_id: str, *, outputs: bool) -> Purged:
     """Delete everything that comes from a record, then look whether anything is left.
 
-    Footage is never touched. What lies outside the workspace and is still what was written is named, and deleted where
-    ``outputs`` says so; the list of what came of whom, by which it was found, goes in any case.
+    Footage is never touched. Of a workspace in a bucket all objects are read. What lies outside the workspace and is
+    still what was written is named, and deleted where ``outputs`` says so; the list of what came of whom, by which it
+    was found, goes in any case.
 
     Raises:
         FaceswapError: something is left.
     """
+    with workspace.whole():
+        return _purge(workspace, record_id, outputs=outputs)
+
+
+def _purge(workspace: Workspace, record_id: str, *, outputs: bool) -> Purged:
     lineage = Lineage(workspace)
     known = lineage.read()
     derived = [origin for origin in known if record_id in origin.records and not origin.source]
