@@ -7,12 +7,14 @@ logged or written down. An object appears whole or not at all, and nothing can b
 from __future__ import annotations
 
 import base64
+import os
 import re
 import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -69,7 +71,9 @@ class ObjectStore:
         """
         self.bucket, self.prefix = parse_address(address)
         self.address = address
-        self._files = _file_system()
+        self._files = _file_system(
+            endpoint(), os.environ.get("AWS_ACCESS_KEY_ID", ""), os.environ.get("AWS_PROFILE", "")
+        )
         self._patience = Patience(address, self.bucket)
         self._conditional = True
         self._lock = threading.Lock()
@@ -191,16 +195,17 @@ class ObjectStore:
         return self._patience.call(lambda: self._files.call_s3(method, Bucket=self.bucket, **arguments))
 
 
-def _file_system() -> Any:
-    """s3fs without a memory of its own; it reads endpoint and credentials as every AWS tool does."""
+@cache
+def _file_system(url: str, _user: str, _profile: str) -> Any:
+    """s3fs without a memory of its own, one for all that one user asks of one store; it finds the secret by itself."""
     try:
         import s3fs
     except ImportError as error:
         raise EnvironmentFault("a workspace on s3:// needs s3fs: pip install 'faceswap-pipeline[s3]'") from error
-    if "@" in endpoint():
+    if "@" in url:
         raise SettingsError("AWS_ENDPOINT_URL holds a password: give credentials by AWS_ACCESS_KEY_ID and the like")
     files = s3fs.S3FileSystem(
-        endpoint_url=endpoint() or None,
+        endpoint_url=url or None,
         use_listings_cache=False,
         skip_instance_cache=True,
         config_kwargs={"connect_timeout": 5, "read_timeout": 20, "retries": {"max_attempts": 0}},

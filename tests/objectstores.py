@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import boto3
 from moto.server import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import make_server
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 BUCKET = "films"
 CREDENTIALS = {
@@ -18,6 +18,11 @@ CREDENTIALS = {
     "AWS_CONFIG_FILE": "/nowhere",
     "AWS_SHARED_CREDENTIALS_FILE": "/nowhere",
 }
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_request(self, *_):
+        pass
 
 
 class S3Server:
@@ -31,7 +36,7 @@ class S3Server:
         self.sent, self.given = 0, 0
         """Bytes of bodies that came in and went out."""
         self._moto = DomainDispatcherApplication(create_backend_app)
-        self._server = make_server("127.0.0.1", 0, self._answer, threaded=True)
+        self._server = make_server("127.0.0.1", 0, self._answer, threaded=True, request_handler=_Quiet)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
         self.url = f"http://127.0.0.1:{self._server.server_port}"
