@@ -6,6 +6,7 @@ says how fast a job runs and on what, never what comes out beyond rounding, and 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar, Literal, Self
@@ -213,6 +214,10 @@ class JobSettings(Branch):
         """The same job with every path made absolute from ``folder``."""
 
         def full(path: Path) -> Path:
+            if re.match("s3:/", str(path)):
+                raise SettingsError(
+                    f"{path} is in a bucket: only the workspace can be there, give a local copy of this"
+                )
             try:
                 return (folder / path.expanduser()).absolute()
             except RuntimeError as error:

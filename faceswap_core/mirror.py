@@ -20,7 +20,8 @@ from faceswap_core.objectstore import Entry, ObjectStore
 
 _log = logging.getLogger(__name__)
 _LISTED_SECONDS = 60.0
-"""How long a list of all objects is believed; what it does not name is asked for, and what is read is checked."""
+"""How long a list of all objects is believed, or fifty times as long as making it took; what it does not name is asked
+for, and what is read is checked."""
 _YOUNG_SECONDS = 600.0
 """Age below which a local file may belong to work of another process that is not sent yet."""
 _IN_MEMORY = 64 * 1024 * 1024
@@ -35,15 +36,20 @@ class Mirror:
         self.store = store
         self._lock = threading.Lock()
         self._entries: dict[str, Entry] = {}
-        self._listed_at = -_LISTED_SECONDS
+        self._stale_at = 0.0
         self._proven: dict[tuple[str, str], str] = {}
 
     def look(self) -> dict[str, Entry]:
         """List all objects anew."""
         with self._lock:
-            self._entries = self.store.entries()
-            self._listed_at = time.monotonic()
-            return dict(self._entries)
+            return dict(self._look())
+
+    def _look(self) -> dict[str, Entry]:
+        began = time.monotonic()
+        self._entries = self.store.entries()
+        now = time.monotonic()
+        self._stale_at = now + max(_LISTED_SECONDS, 50 * (now - began))
+        return self._entries
 
     def holds(self, name: str, sha256: str) -> bool:
         """True when the bucket has the object with that digest."""
@@ -51,8 +57,9 @@ class Mirror:
         return entry is not None and self._digest(name, entry) == sha256
 
     def _entry(self, name: str) -> Entry | None:
-        if time.monotonic() - self._listed_at > _LISTED_SECONDS:
-            self.look()
+        with self._lock:
+            if time.monotonic() > self._stale_at:
+                self._look()
         return self._entries.get(name) or self.store.entry(name)
 
     def _digest(self, name: str, entry: Entry) -> str:
@@ -81,7 +88,7 @@ class Mirror:
             return local
         if not self._copy(name, lambda file: sha256_file(file) == sha256):
             local.unlink(missing_ok=True)
-            self._listed_at = -_LISTED_SECONDS
+            self._stale_at = 0.0
         return local
 
     def _copy(self, name: str, fits: Callable[[Path], bool], to: Path | None = None) -> bool:

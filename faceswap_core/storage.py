@@ -207,17 +207,15 @@ class Workspace:
             self._mirror.push(folder)
 
     @contextmanager
-    def whole(self) -> Iterator[None]:
-        """Have every file here; what is deleted inside is deleted from the bucket afterwards."""
-        if self._mirror is None:
-            yield
+    def whole(self) -> Iterator[Callable[[], None]]:
+        """Have every file here; gives what deletes from the bucket the files that were deleted here meanwhile."""
+        mirror = self._mirror
+        if mirror is None:
+            yield lambda: None
             return
-        self._mirror.forget_gone()
+        mirror.forget_gone()
         names = self.pull("")
-        try:
-            yield
-        finally:
-            self._mirror.remove(name for name in names if not (self.root / name).is_file())
+        yield lambda: mirror.remove(name for name in names if not (self.root / name).is_file())
 
     @contextmanager
     def scratch(self, suffix: str) -> Iterator[Path]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,11 +53,11 @@ def purge(workspace: Workspace, record_id: str, *, outputs: bool) -> Purged:
     Raises:
         FaceswapError: something is left.
     """
-    with workspace.whole():
-        return _purge(workspace, record_id, outputs=outputs)
+    with workspace.whole() as settle:
+        return _purge(workspace, record_id, settle, outputs=outputs)
 
 
-def _purge(workspace: Workspace, record_id: str, *, outputs: bool) -> Purged:
+def _purge(workspace: Workspace, record_id: str, settle: Callable[[], None], *, outputs: bool) -> Purged:
     lineage = Lineage(workspace)
     known = lineage.read()
     derived = [origin for origin in known if record_id in origin.records and not origin.source]
@@ -70,6 +70,7 @@ def _purge(workspace: Workspace, record_id: str, *, outputs: bool) -> Purged:
     for folder in (*_checkpoints(workspace, record_id), *_runs(workspace, needles)):
         count += sum(path.is_file() for path in folder.rglob("*"))
         shutil.rmtree(folder)
+    settle()  # before the list forgets them: a purge that was killed is found unfinished
     lineage.keep(origin for origin in known if record_id not in origin.records)
     scanned, remaining = _proof(workspace, needles)
     named = tuple(map(str, outside))

@@ -18,7 +18,7 @@ from faceswap_core.errors import SettingsError
 from faceswap_core.models.checkpoint import Store, save_weights
 from faceswap_core.models.loop import Trainer, train
 from faceswap_core.models.meter import peak_memory
-from faceswap_core.models.parallel import place
+from faceswap_core.models.parallel import broadcast, place
 from faceswap_core.schemas import TRAIN_LOG
 from faceswap_core.stages.align import AlignedChunk
 from faceswap_core.stages.checkpoints import fetch_training, send_training
@@ -117,6 +117,8 @@ def train_model(
     trainer = Trainer(recipe, device, about, compile=runtime.compile)
     store = Store(folder, settings.keep_last, settings.keep_best, lambda: send_training(workspace, name))
     with lease(workspace, name, lambda: progress(0, settings.iterations, "waiting for its other trainer")) as renew:
+        if workspace.store and place()[1] > 1:
+            broadcast({}, device)  # no process reads before the first holds the lease
         fetch_training(workspace, name)
         if place()[0] == 0:
             bind_checkpoint(workspace, name, consents)

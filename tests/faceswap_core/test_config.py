@@ -122,6 +122,11 @@ class TestJobFile:
         assert place in message
         assert "workspace" in message
 
+    @pytest.mark.parametrize("key", ["plate.video", "train.model", "output.video", "detect.model_file"])
+    def test_other_paths_in_a_bucket_are_refused_by_name(self, write, key):
+        with pytest.raises(SettingsError, match="only the workspace can be there"):
+            load_job(write(), [f"{key}=s3://bucket/x"])
+
     def test_missing_file_is_refused(self, tmp_path):
         assert "cannot be read" in refused(tmp_path / "none.toml")
 

@@ -218,8 +218,6 @@ def test_purge_leaves_nothing_in_the_bucket_nor_on_other_machines(bucket, tiny_j
     purged = faceswap("purge", records["b"], "--workspace", site.place, FACESWAP_CACHE=str(site.cache("one")))
     assert purged.code == 0, purged.stderr
     assert purged.last["remaining"] == []
-    left = bucket.names(f"{site.prefix}/")
-    assert not [name for name in left if f"/{'aligned'}" in name and name == "b"]
     for stage in ("checkpoints", "train-model", "swap-frames", "smooth-frames", "chunks", "outputs", "runs"):
         assert bucket.names(f"{site.prefix}/{stage}/") == [], stage
     assert bucket.names(f"{site.prefix}/detect-faces/") != [], "what comes of the other person alone stays"
