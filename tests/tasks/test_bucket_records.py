@@ -80,11 +80,11 @@ def test_a_record_that_was_removed_elsewhere_is_not_read_here(server, place):
         read(place)
 
 
-def test_no_record_is_lost_to_a_store_that_does_not_answer(server, place, monkeypatch):
+def test_no_record_is_lost_to_a_store_that_does_not_answer(server, place, monkeypatch, tmp_path):
     ref = Workspace(place).publish_bytes("stage", "x", ".bin", b"x")
     Records(workspace=place).write_path(KEY, record(ref), _sync=True)
-    Workspace(place).path(ref["path"]).unlink()
-    Workspace(place).begin()
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "two"))
+    Workspace(place).refresh(layout.result_record(KEY))
     monkeypatch.setattr(patience, "PATIENCE_SECONDS", 0.2)
     server.fault = 0.0
     with pytest.raises(ResourceError):
