@@ -26,7 +26,7 @@ MIN_TRANSFER = 0.5
 
 SIZES = (
     *("train.resolution=64", "train.width=16", "train.latent=128", "train.batch=8", "train.learning_rate=0.001"),
-    *("train.rotation=1.5", "train.zoom=0.01", "train.shift=0.01"),
+    *("train.rotation=1.5", "train.zoom=0.01", "train.shift=0.01", "train.optimizer=adam", "train.losses.ssim=0"),
     *("train.checkpoint_every=1000000", "train.timelapse=false"),
 )
 """Demo scale, whatever the draft preset becomes."""

@@ -1,11 +1,13 @@
 """How steady a swap is: jitter, flicker, warping error, sharpness, seam, lag, disturbed detections, gaps.
 
-Two actors are rendered and learned in a short time. Judged is the composite before encoding. Beside the swap stands
-the ideal composite: B's own performance of the plate, laid in by the same masks and matrices, on which the judge's own
-noise shows. It is taken off in squares; null where there is nothing left to compare with. Without smoothing (`none`)
-means: the same network, tracks and patches not smoothed.
+Each pair runs the demonstration's own job, or a shorter training for trying things out (`--steps`); the pairs that are
+judged by default are drawn by a seed of their own and serve nothing else. Judged is the composite before encoding.
+Beside the swap stands the ideal composite: B's own performance of the plate, laid in by the same masks and matrices, on
+which the judge's own noise shows. It is taken off in squares; null where there is nothing left to compare with. Without
+smoothing (`none`) means: the same network, tracks and patches not smoothed.
 
-    python -m benchmarks.steadiness [--pairs A-B ...] [--frames N] [--learned N] [--steps N] [--workspace DIR]
+    python -m benchmarks.steadiness [--pairs A-B ...] [--steps N [--frames N] [--learned N]] [--clips DIR]
+        [--workspace DIR]
 """
 
 from __future__ import annotations
@@ -16,21 +18,25 @@ import os
 import platform
 import time
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
-from benchmarks.steady_judge import STILL, Judge, figures, lag
-from benchmarks.two_actors import Footage, footage
+from benchmarks.steady_judge import STILL, Judge, Made, figures, lag
+from benchmarks.two_actors import Footage, footage, of_demo
 from faceswap_core import manifest
 from faceswap_core.config import SmoothSettings, TrackSettings
 from faceswap_core.manifest import Row
 from faceswap_core.quality.temporal import without_noise
 from faceswap_core.schemas import DETECTIONS
 from faceswap_core.threads import cap_threads
-from faceswap_core.types import ManifestRef
+from faceswap_core.types import F32, ManifestRef
+from faceswap_core.video.render import write_video
 
+SEED, PAIRS = 20261206, 5
 LIMITS = {"jitter": 0.5, "flicker": 0.5, "warping": 1.25, "seam": 1.15, "disturbed": 1.3, "gaps": 1.5}
 """Most that each ratio may be."""
 LEAST_SHARPNESS = 0.92
@@ -103,8 +109,23 @@ def gap_row(judge: Judge, seed: int = 6) -> dict[str, Any]:
     }
 
 
-def judged(film: Footage) -> dict[str, Any]:
-    """All rows of the table for one pair."""
+def drawn_pairs() -> list[str]:
+    """The pairs that are judged, as A-B."""
+    seeds = np.random.default_rng(SEED).choice(1_000_000, size=2 * PAIRS, replace=False)
+    return [f"{a}-{b}" for a, b in seeds.reshape(-1, 2)]
+
+
+def write_clip(path: Path, weights: F32, left: Made, right: Made) -> None:
+    """Two finished videos beside each other, twice as large, as much of them as the face ever covers."""
+    rows, columns = (np.flatnonzero(weights.any((0, axis))) for axis in (2, 1))
+    part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    both = (np.hstack([one[part], other[part]]) for one, other in zip(left.pictures, right.pictures, strict=True))
+    write_video(path, (cv2.resize(p, None, fx=2, fy=2) for p in both), fps=Fraction(25), crf=12, keyint=25)
+
+
+def judged(film: Footage, clip: Path | None) -> dict[str, Any]:
+    """All rows of the table for one pair; with a path, what was judged is also written as a clip to look at."""
     judge = Judge(film)
     default = judge.run(film.detections, TrackSettings(), SmoothSettings())
     ideal = judge.ideal()
@@ -115,6 +136,8 @@ def judged(film: Footage) -> dict[str, Any]:
         "ideal": ideal,
         "disturbed": judge.run(disturbed(film), TrackSettings(), SmoothSettings()),
     }
+    if clip is not None:
+        write_clip(clip, ideal.weights, videos["none"], default)
     table = {name: figures(judge, made, ideal.weights) for name, made in videos.items()}
     for name, row in table.items():
         print(json.dumps({"video": name, **{k: round(v, 5) for k, v in row.items()}}), flush=True)
@@ -146,22 +169,36 @@ def ratios(table: dict[str, dict[str, float]]) -> dict[str, Any]:
     }
 
 
+def _film(options: argparse.Namespace, pair: tuple[int, int]) -> Footage:
+    if options.steps is None:
+        return of_demo(options.workspace, pair)
+    how = {name: getattr(options, name) for name in ("frames", "learned", "steps")}
+    return footage(options.workspace, pair, **how)
+
+
 def main() -> None:
     """Print one JSON object a video of each pair, then its ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", nargs="+", default=["101-202", "303-404"])
-    parser.add_argument("--frames", type=int, default=120)
-    parser.add_argument("--learned", type=int, default=180, help="frames of each actor")
-    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--pairs", nargs="+", default=drawn_pairs())
+    parser.add_argument("--steps", type=int, help="of a shorter training in place of the demonstration's job")
+    parser.add_argument("--frames", type=int, default=120, help="of its plate")
+    parser.add_argument("--learned", type=int, default=180, help="frames of each actor that it learns from")
+    parser.add_argument(
+        "--clips", type=Path, help="folder for clips: not steadied at the left, as by default at the right"
+    )
     parser.add_argument("--workspace", type=Path, default=Path("build/steadiness"))
     options = parser.parse_args()
     cap_threads(1)
     print(json.dumps({"cores": os.cpu_count(), "machine": platform.machine(), "load": os.getloadavg()[0]}))
     for text in options.pairs:
         began = time.process_time()
-        pair = tuple(int(part) for part in text.split("-"))
-        film = footage(options.workspace, pair, frames=options.frames, learned=options.learned, steps=options.steps)
-        row = {"pair": text, **judged(film), "limits": LIMITS | {"sharpness_at_least": LEAST_SHARPNESS}}
+        first, second = (int(part) for part in text.split("-"))
+        film = _film(options, (first, second))
+        row = {
+            "pair": text,
+            **judged(film, options.clips and options.clips / f"{text}.mp4"),
+            "limits": LIMITS | {"sharpness_at_least": LEAST_SHARPNESS},
+        }
         print(json.dumps(row | {"cpu_seconds": round(time.process_time() - began)}), flush=True)
 
 

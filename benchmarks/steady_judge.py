@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -22,7 +23,7 @@ from faceswap_core.faces.dense import is_mesh, openness
 from faceswap_core.faces.detectors import DETECTORS, installed
 from faceswap_core.manifest import Row
 from faceswap_core.quality.metrics import background_leak, seam_ratio, sharpness
-from faceswap_core.quality.temporal import flicker, residual_jitter, warping_errors
+from faceswap_core.quality.temporal import flickers, lab_apart, root_mean_square, trembles, warping_errors
 from faceswap_core.schemas import SMOOTHED, SWAPPED, TRUTH
 from faceswap_core.stages.align import AlignedChunk, warp_chip
 from faceswap_core.stages.images import pack, unpack
@@ -61,6 +62,8 @@ class Judge:
         self.plate = _pictures(film.plate["path"])
         self.truth = _pictures(film.truth["path"])
         self.points = found_points(self.plate)
+        ends = [0, *film.cuts, len(self.plate)]
+        self.shots = [slice(first, last) for first, last in pairwise(ends)]
         truth = manifest.stream(film.workspace, film.landmarks, TRUTH, ["landmarks"])
         self.landmarks = np.array([row["landmarks"] for row in truth], np.float32).reshape(-1, 68, 2)[:, _INNER]
         self.eyes = float(np.nanmedian(np.linalg.norm(np.diff(_eyes(self.points), axis=1), axis=-1)))
@@ -121,13 +124,19 @@ class Judge:
             _followed(*grey[t : t + 2], *self.landmarks[t : t + 2]) - self.landmarks[t + 1]
             for t in range(len(grey) - 1)
         ]
-        second = np.diff(np.array(off), axis=0)
+        second = np.concatenate([np.diff(np.array(off[shot][:-1]), axis=0) for shot in self.shots])
         return float(np.sqrt(np.median((second**2).sum(-1))) / self.eyes)
 
     def detected_jitter(self, made: Made) -> float:
         """Residual jitter of the detector's landmarks, as a share of the eyes' distance."""
         there = ~np.isnan(made.points + self.points).any((1, 2))
-        return residual_jitter(made.points[there], self.points[there], self.eyes)
+        pairs = [(made.points[shot][there[shot]], self.points[shot][there[shot]]) for shot in self.shots]
+        return root_mean_square(np.concatenate([trembles(*pair, self.eyes) for pair in pairs]))
+
+    def flicker(self, made: Made, masks: F32) -> float:
+        """Root mean square of the face's change of colour that the plate does not show, CIE L*a*b*."""
+        apart = np.array([lab_apart(*three) for three in zip(made.pictures, self.plate, masks, strict=True)])
+        return root_mean_square(np.concatenate([flickers(apart[shot]) for shot in self.shots]))
 
     def nme(self, made: Made) -> F64:
         """Distance (T,) of the landmarks to the plate's, as a share of the eyes' distance."""
@@ -202,7 +211,7 @@ def figures(judge: Judge, made: Made, masks: F32) -> dict[str, float]:
     return {
         "jitter": judge.jitter(made),
         "detected": judge.detected_jitter(made),
-        "flicker": flicker(made.pictures, judge.plate, masks),
+        "flicker": judge.flicker(made, masks),
         "warping": warped[0] / warped[1],
         "sharpness": float(np.mean([sharpness(p, m) for p, m in zip(made.pictures, masks, strict=True)])),
         "seam": float(np.mean([seam_ratio(*triple) for triple in triples])),

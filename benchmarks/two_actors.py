@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from faceswap_core import layout
 from faceswap_core.config import (
     AlignSettings,
     DecodeSettings,
@@ -18,6 +21,7 @@ from faceswap_core.config import (
     TrainSettings,
 )
 from faceswap_core.faces.detectors import installed
+from faceswap_core.jobfile import load_job
 from faceswap_core.stages.actor import ActorSettings, render_actor
 from faceswap_core.stages.align import AlignedChunk, align_landmarks
 from faceswap_core.stages.decode import decode_frames, plan_video, video_ref
@@ -27,8 +31,10 @@ from faceswap_core.stages.normalize import normalize_color
 from faceswap_core.stages.swap import swap_frames
 from faceswap_core.stages.track import track_faces
 from faceswap_core.stages.train import train_model
+from faceswap_core.stages.weights import FINISHED, newest_weights
 from faceswap_core.storage import Workspace
 from faceswap_core.types import FileRef, ManifestRef
+from flows.demo import Demo, clips
 
 ALIGN = AlignSettings()
 NAMES = ("a", "b")
@@ -56,6 +62,8 @@ class Footage:
     """DETECTIONS of the plate."""
     weights: FileRef
     """Of the network that learned both."""
+    cuts: list[int]
+    """Frames of the plate at which another shot begins."""
 
     def tracked(self, detections: list[ManifestRef], settings: TrackSettings) -> list[AlignedChunk]:
         """Chips of the plate, placed by these detections."""
@@ -90,6 +98,21 @@ def footage(folder: Path, pair: tuple[int, int], *, frames: int, learned: int, s
     return Footage(workspace=workspace, **json.loads(record.read_text()))
 
 
+def of_demo(folder: Path, pair: tuple[int, int]) -> Footage:
+    """The demonstration's own job of a pair: run, unless a training has ended in its folder."""
+    home = folder / f"{pair[0]}-{pair[1]}"
+    workspace, cast = Workspace(home), Demo(*pair)
+    if not list(home.glob(f"{layout.CHECKPOINTS}/*/{FINISHED}")):
+        command = [str(Path(sys.executable).with_name("faceswap")), "demo", "--workspace", str(home), "--json"]
+        subprocess.run([*command, "--actor-a", str(pair[0]), "--actor-b", str(pair[1])], stdout=sys.stderr, check=True)
+    job = load_job(home / "job.toml")
+    assert job.plate.truth is not None
+    plate, truth = video_ref(job.plate.video), video_ref(job.plate.truth)
+    landmarks: ManifestRef = json.loads(Path(truth["path"] + ".truth.json").read_text())
+    cuts = list(clips(cast)["plate"].cuts)
+    return Footage(workspace, plate, truth, landmarks, *_found(workspace, plate), newest_weights(workspace), cuts)
+
+
 def _made(workspace: Workspace, pair: tuple[int, int], frames: int, learned: int, steps: int) -> Footage:
     sides = []
     for name, identity in zip(NAMES, pair, strict=True):
@@ -107,7 +130,7 @@ def _made(workspace: Workspace, pair: tuple[int, int], frames: int, learned: int
         _rendered(workspace, ActorSettings(identity=identity, performance=_PLATE, frames=frames, fps=30))
         for identity in pair
     )
-    return Footage(workspace, plate, truth, landmarks, *_found(workspace, plate), trained["weights"])
+    return Footage(workspace, plate, truth, landmarks, *_found(workspace, plate), trained["weights"], [])
 
 
 def _rendered(workspace: Workspace, settings: ActorSettings) -> tuple[FileRef, ManifestRef]:

@@ -215,9 +215,7 @@ class JobSettings(Branch):
 
         def full(path: Path) -> Path:
             if re.match("s3:/", str(path)):
-                raise SettingsError(
-                    f"{path} is in a bucket: only the workspace can be there, give a local copy of this"
-                )
+                raise SettingsError(f"{path} is in a bucket: only the workspace can be there, give a local copy")
             try:
                 return (folder / path.expanduser()).absolute()
             except RuntimeError as error:

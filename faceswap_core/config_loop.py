@@ -30,10 +30,11 @@ class AugmentSettings(Branch):
 class LoopSettings(AugmentSettings):
     """How steps are made, watched and kept."""
 
-    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
-    """Rule of the steps; ``sgd`` has Nesterov's momentum and wants a larger ``learning_rate``."""
+    optimizer: Literal["adam", "adamw", "sgd", "muon"] = "muon"
+    """Rule of the steps; ``muon`` learns more a step than ``adam``, ``sgd`` has Nesterov's momentum and wants a larger
+    ``learning_rate``. The other presets than ``draft`` take ``adam``."""
     weight_decay: float = Field(default=0.0, ge=0, le=1)
-    """Shrinkage of the weights; decoupled from the gradient for ``adamw``."""
+    """Shrinkage of the weights; decoupled from the gradient for ``adamw`` and ``muon``."""
     clip: float = Field(default=0.0, ge=0)
     """Largest norm of the gradient; 0 does not clip."""
     accumulate: int = Field(default=1, ge=1, le=1024)

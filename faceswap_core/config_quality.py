@@ -12,6 +12,9 @@ class QualitySettings(Branch):
 
     frames: int = Field(default=1200, ge=0)
     """Swapped frames that are measured, spread over the chunks: of each the first, 24 at least; 0 measures none."""
+    identity_heads: int = Field(default=240, ge=0, le=100_000)
+    """Synthetic heads from which `faceswap evaluate` learns to tell rendered actors apart, once a workspace; 0 leaves
+    that out."""
     unsmoothed_frames: int = Field(default=60, ge=0, le=10000)
     """Consecutive frames, of one shot, that are swapped once more without any steadying in time, to be compared with;
     0 leaves that out."""

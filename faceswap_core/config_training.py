@@ -21,18 +21,21 @@ from faceswap_core.config_network import (
 
 Weight = Annotated[float, Field(ge=0, le=1000)]
 
-_SEED_AUGMENTATION: dict[str, Any] = {"rotation": 10.0, "zoom": 0.05, "shift": 0.05, "warp": 0.03125}
-"""Of the seeds, for long trainings; of a short one even a tenth of it blurs the swap."""
+_LONG: dict[str, Any] = {"rotation": 10.0, "zoom": 0.05, "shift": 0.05, "warp": 0.03125, "optimizer": "adam"}
+"""Optimiser and augmentation of the seeds, for long trainings; of a short one even a tenth of the latter blurs it."""
 
 TRAIN_PRESETS: dict[str, dict[str, Any]] = {
-    "draft": {"resolution": 64, "width": 16, "latent": 128, "batch": 8, "iterations": 1400, "learning_rate": 1e-3},
+    "draft": {
+        **{"resolution": 64, "width": 16, "latent": 128, "batch": 8, "iterations": 1100, "learning_rate": 2e-3},
+        "optimizer": "muon",
+    },
     "standard": {
         **{"resolution": 128, "width": 64, "latent": 512, "batch": 32, "iterations": 60_000, "learning_rate": 2e-4},
-        **_SEED_AUGMENTATION,
+        **_LONG,
     },
     "master": {
         **{"resolution": 256, "width": 128, "latent": 1024, "batch": 16, "iterations": 200_000, "learning_rate": 1e-4},
-        **_SEED_AUGMENTATION,
+        **_LONG,
     },
     "seed": SEED_PRESET,
 }
@@ -64,10 +67,10 @@ class TrainSettings(LoopSettings):
     """Whether the latent vectors are normalised for each person apart; without it a swap keeps more of the plate."""
     batch: int = Field(default=8, ge=2, le=1024)
     """Faces a side in one step."""
-    iterations: int = Field(default=1400, ge=1, le=100_000_000)
+    iterations: int = Field(default=1100, ge=1, le=100_000_000)
     """Steps in all; a higher number later goes on from the last step."""
-    learning_rate: float = Field(default=1e-3, gt=0, le=1)
-    """Step size of Adam."""
+    learning_rate: float = Field(default=2e-3, gt=0, le=1)
+    """Step size of the optimiser."""
     ema: float = Field(default=0.998, ge=0, lt=1)
     """Decay of the averaged weights, which are the ones used; 0 uses the last step's."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"

@@ -211,7 +211,11 @@ _PATCH = [
     ("matrix", _MATRIX),  # frame px -> patch px
 ]
 
-SWAPPED = _schema("swapped", 2, _PATCH)
+SWAPPED = _schema(
+    "swapped",
+    3,
+    [*_PATCH, ("free", _IMAGE)],  # 255 where nothing lies before the plate's face, 0 hidden; null: not looked for
+)
 """Patches of one chunk, as the network drew them."""
 
 SMOOTHED = _schema(
@@ -219,7 +223,7 @@ SMOOTHED = _schema(
     2,
     [
         *_PATCH,
-        ("mask", _IMAGE),  # of the plate's face, in patch px, 0..255
+        ("mask", _IMAGE),  # of the plate's face without what lies before it, in patch px, 0..255
         ("opacity", pa.float32()),  # 0..1: less where a face enters or leaves
         ("motion", pa.list_(pa.float32(), 2)),  # of the face's centre, frame px a frame
         ("patch_colors", _COLORS),  # under the patch's alpha, their spread averaged over time; null where that is empty

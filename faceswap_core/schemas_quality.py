@@ -10,7 +10,7 @@ _POINTS5 = pa.list_(pa.float32(), 10)
 
 QUALITY = _schema(
     "quality",
-    1,
+    2,
     [
         ("variant", pa.string()),  # swap, unsmoothed, no_swap or ideal
         ("frame_index", pa.int64()),
@@ -35,6 +35,8 @@ QUALITY = _schema(
         ("seam", pa.float32()),  # steepness across the edge, by that of the plate
         ("leak", pa.float32()),  # largest change outside the patches, 8-bit code values
         ("transfer", pa.float32()),  # towards the truth in the plate's colours; null without truth
+        ("encode_loss", pa.float32()),  # mean change of the face by encoding, 8-bit code values; null without a video
+        ("traits", pa.list_(pa.float32())),  # as the identity network reads them; null where it does not serve
         ("before", pa.binary()),  # JPEG of the plate's face; null but for the chunk's worst frames
         ("after", pa.binary()),  # JPEG of the same place, swapped
     ],

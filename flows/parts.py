@@ -90,7 +90,7 @@ def evaluate_job(job: JobSettings, force: bool = False, allow_test_consent: bool
     Returns:
         run, output, report, computed, cached and seconds of the run; quality and truth as in report.json.
     """
-    result = swap_video(job, force=force, allow_test_consent=allow_test_consent)
+    result = swap_video(job, force=force, allow_test_consent=allow_test_consent, judge_identity=True)
     report = json.loads(Path(result["report"]).read_text())
     judged = {**result, **{name: report[name] for name in ("quality", "truth")}}
     progress.publish_result(judged)

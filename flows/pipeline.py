@@ -18,7 +18,7 @@ from faceswap_core.storage import Workspace
 from faceswap_core.trust.consent import Grant
 from faceswap_core.types import Json
 from flows.convert import convert
-from flows.evaluate import evaluate, measure
+from flows.evaluate import evaluate, judge_of, measure
 from flows.faceset import Faceset, build_facesets, import_folders, record_sources
 from flows.outcome import judge, last_words
 from flows.preflight import check_job
@@ -32,13 +32,16 @@ from tasks.tally import Tally, counting
 
 
 @flow(name="swap-video", flow_run_name="{job.name}", persist_result=False)
-def swap_video(job: JobSettings, force: bool = False, allow_test_consent: bool = False) -> Json:
+def swap_video(
+    job: JobSettings, force: bool = False, allow_test_consent: bool = False, judge_identity: bool = False
+) -> Json:
     """Swap the face of the plate for that of another person, by training on both.
 
     Args:
         job: Everything the job file says.
         force: Whether to run a job that was refused for its cost.
         allow_test_consent: Whether records of kind ``test`` count; written into the output.
+        judge_identity: Whether a network that tells rendered actors apart judges the swap of one.
 
     Returns:
         run, output, report, computed, cached and seconds of the run; not_measured, where something could not be.
@@ -50,7 +53,7 @@ def swap_video(job: JobSettings, force: bool = False, allow_test_consent: bool =
     job = job.model_copy(update={"detect": installed(asked)})
     tally = Tally()
     with recorded(job) as run, counting(tally), job_runner(str(job.workspace), job.runtime.workers):
-        made = _make(job, gate, run, tally)
+        made = _make(job, gate, run, tally, judge_identity)
         report = build_report(job, made)
         report["faces"] |= fallback_note(asked, job.detect)
         path = write_report(job, run, made, report)
@@ -64,7 +67,7 @@ def swap_video(job: JobSettings, force: bool = False, allow_test_consent: bool =
         return result
 
 
-def _make(job: JobSettings, gate: ConsentGate, run: Run, tally: Tally) -> Made:
+def _make(job: JobSettings, gate: ConsentGate, run: Run, tally: Tally, judge_identity: bool) -> Made:
     grants = granted(job, gate)
     facesets = build_facesets(job, footage(job), run, grants)
     plate = facesets[job.plate.video]
@@ -80,8 +83,9 @@ def _make(job: JobSettings, gate: ConsentGate, run: Run, tally: Tally) -> Made:
     converted = convert(job, gate, plate, weights)
     truth = evaluate(job, aligned, weights)
     aim = facesets[job.plate.truth] if job.plate.truth else None
-    quality, fault = measure(job, plate, aim, converted.smoothed, weights)
-    return Made(plate, weights, trained, converted, truth, quality, fault, tally.report())
+    judge = judge_of(job, grants) if judge_identity else None
+    quality, fault = measure(job, plate, aim, converted, weights, judge)
+    return Made(plate, weights, trained, converted, truth, quality, fault, judge, tally.report())
 
 
 def granted(job: JobSettings, gate: ConsentGate) -> dict[str, Grant]:

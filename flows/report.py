@@ -17,6 +17,7 @@ from markupsafe import Markup
 from faceswap_core.config import JobSettings, RuntimeSettings
 from faceswap_core.stages import report as figures
 from faceswap_core.stages.evaluate import truth_report
+from faceswap_core.stages.judge_identity import IdentityJudge
 from faceswap_core.stages.measure import unmeasured
 from faceswap_core.stages.quality_report import load_quality, quality_report
 from faceswap_core.stages.timeline import HEIGHT, WIDTH
@@ -47,6 +48,8 @@ class Made:
     """QUALITY of every chunk with a face; none where nothing was to be measured, or could be."""
     fault: str
     """Why nothing of that could be measured; '' where it could."""
+    judge: IdentityJudge | None
+    """The network that tells rendered actors apart, where it was asked for."""
     stages: Json
     """Counts and times by stage."""
 
@@ -62,6 +65,7 @@ def build_report(job: JobSettings, made: Made) -> Json:
             load_quality(workspace, made.quality),
             {made.fault: None} if made.fault else unmeasured(workspace, made.quality),
             off=not job.quality.frames,
+            identity=dict(made.judge["validation"]) if made.judge else None,
         ),
         "faces": figures.faces_report(workspace, made.plate.tracks, job.detect),
         "training": _training(workspace, made),

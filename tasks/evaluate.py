@@ -12,8 +12,9 @@ from faceswap_core.config import (
     SmoothSettings,
     SwapTarget,
 )
-from faceswap_core.stages import evaluate, measure, preview, unsteadied
+from faceswap_core.stages import evaluate, judge_identity, measure, preview, unsteadied
 from faceswap_core.stages.align import AlignedChunk
+from faceswap_core.stages.judge_identity import IdentityJudge
 from faceswap_core.stages.measure import Footage, Sample
 from faceswap_core.stages.preview import Overlay, Preview
 from faceswap_core.stages.unsteadied import Unsteadied
@@ -40,7 +41,7 @@ def evaluate_swap(
         return evaluate.evaluate_swap(Workspace(workspace), plate, truth, training, weights, direction, align, runtime)
 
 
-@stage_task(layout.UNSTEADIED, run_name="swap-unsmoothed-{chunk_index:04d}", digests=device_digests, pooled=False)
+@stage_task(layout.UNSTEADIED, 2, run_name="swap-unsmoothed-{chunk_index:04d}", digests=device_digests, pooled=False)
 def swap_unsteadied(
     workspace: str,
     plate: FileRef,
@@ -73,7 +74,7 @@ def swap_unsteadied(
         )
 
 
-@stage_task(layout.QUALITY, 2, run_name="measure-quality-{chunk_index:04d}", digests=detector_digests)
+@stage_task(layout.QUALITY, 4, run_name="measure-quality-{chunk_index:04d}", digests=detector_digests)
 def measure_quality(
     workspace: str,
     plate: FileRef,
@@ -87,6 +88,8 @@ def measure_quality(
     blend: BlendSettings,
     settings: DetectSettings,
     runtime: RuntimeSettings,
+    finished: ManifestRef | None = None,
+    identity: FileRef | None = None,
 ) -> ManifestRef:
     """Measure the first swapped frames of one chunk."""
     tell = progress.of(layout.QUALITY, str(chunk_index))
@@ -103,10 +106,18 @@ def measure_quality(
         settings,
         runtime.device,
         tell,
+        finished,
+        identity,
     )
 
 
-@stage_task("draw-preview", run_name="draw-preview-{frame_index}", digests=device_digests, pooled=False)
+@stage_task(layout.IDENTITY)
+def train_identity_judge(workspace: str, heads: int, seed: int) -> IdentityJudge:
+    """Learn to tell rendered actors apart."""
+    return judge_identity.train_identity_judge(Workspace(workspace), heads, seed, progress.of_whole(layout.IDENTITY))
+
+
+@stage_task("draw-preview", 2, run_name="draw-preview-{frame_index}", digests=device_digests, pooled=False)
 def draw_preview(
     workspace: str,
     plate: FileRef,

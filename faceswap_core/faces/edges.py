@@ -10,7 +10,7 @@ import numpy as np
 
 from faceswap_core.types import F32, U8
 
-MaskSource = Literal["learned", "plate", "both"]
+MaskSource = Literal["either", "learned", "plate", "both"]
 
 
 @dataclass(frozen=True)
@@ -37,15 +37,18 @@ def combined(learned: U8, plate: U8 | None, source: MaskSource) -> U8:
     Args:
         learned: what the network drew as its face.
         plate: where the plate shows a face that may be replaced (hull without what covers it); None: not known.
-        source: ``both`` keeps what is in either of the two masks no more than in the other.
+        source: ``either`` is the larger of both at each pixel, of the learned alone where the plate's is not known;
+            ``both`` the smaller.
 
     Raises:
         ValueError: the plate's mask is asked for and there is none.
     """
-    if source == "learned":
+    if source == "learned" or (source == "either" and plate is None):
         return learned
     if plate is None:
         raise ValueError(f"blend.mask is {source!r}, but the patch came without the plate's mask: use 'learned'")
+    if source == "either":
+        return np.maximum(learned, plate)
     return plate if source == "plate" else np.minimum(learned, plate)
 
 

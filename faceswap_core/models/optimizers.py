@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
+from faceswap_core.models.muon import Muon
 from faceswap_core.models.recipe import Recipe
 
 BETAS = (0.5, 0.999)
@@ -28,7 +29,11 @@ def _sgd(parameters: list[nn.Parameter], recipe: Recipe) -> Optimizer:
     return SGD(parameters, recipe.learning_rate, MOMENTUM, weight_decay=recipe.weight_decay, nesterov=True, fused=True)
 
 
-OPTIMIZERS = {"adam": _adam, "adamw": _adamw, "sgd": _sgd}
+def _muon(parameters: list[nn.Parameter], recipe: Recipe) -> Optimizer:
+    return Muon(parameters, recipe.learning_rate, BETAS, weight_decay=recipe.weight_decay)
+
+
+OPTIMIZERS = {"adam": _adam, "adamw": _adamw, "sgd": _sgd, "muon": _muon}
 
 
 def build_optimizer(parameters: Iterable[nn.Parameter], recipe: Recipe) -> Optimizer:

@@ -36,9 +36,9 @@ class Recipe:
     color_std: tuple[float, float, float]
     """Deviation of the common colour space, 0..1."""
     optimizer: str = "adam"
-    """``adam``, ``adamw`` or ``sgd``."""
+    """``adam``, ``adamw``, ``sgd`` or ``muon``."""
     weight_decay: float = 0.0
-    """Shrinkage of the weights a step, as a share of the step size (decoupled for ``adamw``)."""
+    """Shrinkage of the weights a step, as a share of the step size (decoupled for ``adamw`` and ``muon``)."""
     clip: float = 0.0
     """Largest norm of a turn's gradient; 0 does not clip."""
     accumulate: int = 1

@@ -10,16 +10,20 @@ from dataclasses import dataclass, field
 from typing import TypedDict
 
 import cv2
+import numpy as np
 from av.video.frame import VideoFrame
 
 from faceswap_core import layout, manifest
 from faceswap_core.config import BlendSettings, DetectSettings
 from faceswap_core.errors import ManifestError, MediaError, SettingsError
 from faceswap_core.manifest import Row
-from faceswap_core.schemas import FRAMES, QUALITY
+from faceswap_core.quality.identity_net import IdentityNet, read_network, traits_of
+from faceswap_core.quality.metrics import masked_l1
+from faceswap_core.schemas import CHUNKS, FRAMES, QUALITY
 from faceswap_core.stages.composites import Edit, Place, composite, ideal, laid, place_of, weight_in
 from faceswap_core.stages.decode import published_chunk, read_frames
 from faceswap_core.stages.images import jpeg
+from faceswap_core.stages.judge_identity import identity_chip
 from faceswap_core.stages.landmarks import Found, landmark_figures, plate_faces, reader_of
 from faceswap_core.stages.paste import patches_by_frame, ready_patch
 from faceswap_core.stages.quality_series import worst_faces
@@ -28,7 +32,7 @@ from faceswap_core.storage import Workspace
 from faceswap_core.threads import cap_threads
 from faceswap_core.types import F32, U8, FileRef, ManifestRef, Progress, no_progress
 from faceswap_core.video.colour import to_rgb
-from faceswap_core.video.reader import DecodedFrame
+from faceswap_core.video.reader import DecodedFrame, decode_linear
 
 _log = logging.getLogger(__name__)
 _UNMEASURED = "unmeasured"
@@ -80,6 +84,8 @@ def measure_quality(
     detect: DetectSettings,
     device: str = "auto",
     progress: Progress = no_progress,
+    finished: ManifestRef | None = None,
+    identity: FileRef | None = None,
 ) -> ManifestRef:
     """Measure the first swapped frames of one chunk, and those of a sample in each variant.
 
@@ -101,6 +107,8 @@ def measure_quality(
         detect: the detector; ``truth`` finds nothing in pictures, and gives no landmarks.
         device: where the detector runs, as ``runtime.device`` has it.
         progress: told frame by frame.
+        finished: CHUNKS that hold these frames, to tell what encoding changed.
+        identity: weights of the network that tells rendered actors apart.
 
     Returns:
         QUALITY; frames that could not be measured stand in its metadata (`unmeasured`).
@@ -110,13 +118,12 @@ def measure_quality(
     """
     cap_threads(1)
     chunk, _ = published_chunk(workspace, frames)
-    judge = _Judge(workspace, tracks, smoothed, limit, sample, blend, detect, device)
-    pictures = _pictures(workspace, truth, judge.wanted) if truth else iter(())
-    aim = next(pictures, None)
+    network = read_network(workspace.localize(identity["path"], identity["sha256"])) if identity else None
+    judge = _Judge(workspace, tracks, smoothed, limit, sample, blend, detect, device, network)
+    truths = _Beside(_pictures(workspace, truth, judge.wanted) if truth else iter(()))
+    encoded = _Beside(_encoded(workspace, finished, judge.wanted) if finished and judge.wanted else iter(()))
     for frame in read_frames(workspace, plate, frames) if judge.wanted else ():
-        while aim is not None and aim[0] < frame.frame_index:
-            aim = next(pictures, None)
-        judge.take(frame, aim[1] if aim is not None and aim[0] == frame.frame_index else None)
+        judge.take(frame, truths.at(frame.frame_index), encoded.at(frame.frame_index))
         if frame.frame_index in judge.wanted:
             progress(judge.wanted.index(frame.frame_index) + 1, len(judge.wanted), "frames")
         if frame.frame_index >= judge.wanted[-1]:
@@ -145,6 +152,32 @@ def _pictures(workspace: Workspace, footage: Footage, wanted: Sequence[int]) -> 
                 break
 
 
+def _encoded(workspace: Workspace, finished: ManifestRef, wanted: Sequence[int]) -> Iterator[tuple[int, U8]]:
+    """frame_index and picture (H, W, 3) of the encoded frames among those wanted, in order."""
+    numbers = set(wanted)
+    for chunk in manifest.stream(workspace, finished, CHUNKS, ["path", "sha256", "states"]):
+        video = workspace.localize(chunk["path"], chunk["sha256"])
+        for state, frame in zip(chunk["states"], decode_linear(video), strict=False):
+            if state["frame_index"] in numbers:
+                yield state["frame_index"], to_rgb(frame)
+            if state["frame_index"] >= wanted[-1]:
+                return
+
+
+class _Beside:
+    """Pictures of some frames, in order, to be asked for in order."""
+
+    def __init__(self, pictures: Iterator[tuple[int, U8]]) -> None:
+        self._pictures = pictures
+        self._next = next(pictures, None)
+
+    def at(self, frame_index: int) -> U8 | None:
+        """The picture of a frame; None where there is none."""
+        while self._next is not None and self._next[0] < frame_index:
+            self._next = next(self._pictures, None)
+        return self._next[1] if self._next is not None and self._next[0] == frame_index else None
+
+
 class _Judge:
     """Measures frame after frame of one chunk."""
 
@@ -158,8 +191,9 @@ class _Judge:
         blend: BlendSettings,
         detect: DetectSettings,
         device: str,
+        network: IdentityNet | None,
     ) -> None:
-        self.blend, self.sample = blend, sample
+        self.blend, self.sample, self.network = blend, sample, network
         self.patches = patches_by_frame(workspace, smoothed)
         self.unsmoothed = patches_by_frame(workspace, sample["unsmoothed"]) if sample else {}
         self.wanted = sorted(self.patches)[:limit]
@@ -170,17 +204,17 @@ class _Judge:
         self.pictures: dict[tuple[int, int], tuple[bytes, bytes]] = {}
         self.unmeasured: dict[int, str] = {}
 
-    def take(self, decoded: DecodedFrame, truth: U8 | None) -> None:
+    def take(self, decoded: DecodedFrame, truth: U8 | None, encoded: U8 | None) -> None:
         """Measure one frame in the variants that are due; why one could not be is kept."""
         if decoded.frame_index not in self.wanted or decoded.corrupt:
             return
         try:
-            self._take(decoded, truth)
+            self._take(decoded, truth, encoded)
         except (MediaError, ManifestError, cv2.error, ValueError) as error:
             _log.warning("frame %d is not measured: %s", decoded.frame_index, error)
             self.unmeasured[decoded.frame_index] = str(error)
 
-    def _take(self, decoded: DecodedFrame, truth: U8 | None) -> None:
+    def _take(self, decoded: DecodedFrame, truth: U8 | None, encoded: U8 | None) -> None:
         number, frame = decoded.frame_index, decoded.frame
         found = (place_of(row, self.blend, (frame.width, frame.height)) for row in self.patches[number])
         if not (places := [place for place in found if place is not None]):
@@ -195,7 +229,7 @@ class _Judge:
         scene = Scene.of(number, plate, before, truth, places)
         known = [self._in_plate(scene, place) for place in places]
         for name, edits, weights in self._finishes(scene):
-            self._measure(self.variants[name], frame, scene, known, edits, weights)
+            self._measure(self.variants[name], frame, scene, known, edits, weights, encoded)
         self.last = scene
 
     def _finishes(self, scene: Scene) -> Iterator[tuple[str, list[Edit], list[F32]]]:
@@ -229,6 +263,7 @@ class _Judge:
         known: Sequence[Found | None],
         edits: list[Edit],
         weights: list[F32],
+        encoded: U8 | None,
     ) -> None:
         rects = [place.rect for place in scene.places]
         made = composite(frame, edits, list(zip(rects, weights, strict=True)))
@@ -239,11 +274,19 @@ class _Judge:
             if face is not None and self.reader is not None:
                 found = self.reader.read(made.rgb, face) if edits else face
                 row |= landmark_figures(found, face)
+                row["traits"] = self._traits(scene.number, made.rgb, face)
             variant.rows.append(row)
             if variant.name == "swap":
+                row["encode_loss"] = _lost(place, made.rgb, encoded)
                 pictures = _face(place.cut(scene.plate)), _face(place.cut(made.rgb))
                 self.pictures[scene.number, place.row["face_index"]] = pictures
         variant.before = made.rgb
+
+    def _traits(self, number: int, made: U8, face: Found) -> list[float] | None:
+        """Traits of a face in a frame of the sample, placed as in the plate."""
+        if self.network is None or self.sample is None or not self.sample["first"] <= number <= self.sample["last"]:
+            return None
+        return [float(v) for v in traits_of(self.network, identity_chip(made, face.points5)[None])[0]]
 
     def rows(self) -> list[Row]:
         """All that was measured, in order; the worst faces of the swap with pictures."""
@@ -259,6 +302,14 @@ class _Judge:
 def _follows(place: Place, number: int, last: Scene) -> bool:
     """Whether a face of this frame belongs to the shot of the frame measured last, which is the one before."""
     return last.number == number - 1 and last.places[0].row["shot"] == place.row["shot"]
+
+
+def _lost(place: Place, made: U8, encoded: U8 | None) -> float | None:
+    """Mean change (8-bit code values) that encoding made under a patch's weight."""
+    if encoded is None or encoded.shape != made.shape:
+        return None
+    after, before = (place.cut(picture).astype(np.float32) for picture in (encoded, made))
+    return masked_l1(after, before, place.weight)
 
 
 def _face(picture: U8) -> bytes:

@@ -15,6 +15,7 @@ from av.video.frame import VideoFrame
 from faceswap_core import manifest
 from faceswap_core.config import BlendSettings
 from faceswap_core.errors import ManifestError, MediaError
+from faceswap_core.faces.beyond import continued
 from faceswap_core.faces.blend import Rect, covered_box, patch_rect, placed, resized, sharpened
 from faceswap_core.faces.blenders import BLENDERS
 from faceswap_core.faces.blenders.composite import composite
@@ -74,10 +75,13 @@ def ready_patch(row: Row, blend: BlendSettings) -> Patch:
     """
     patch = unpack(row["patch"])
     mask = combined(patch[..., 3], unpack(row["mask"]) if row["mask"] else None, blend.mask)
+    colors = _recolored(patch, row, blend)
+    if blend.mask in ("either", "plate"):
+        colors = continued(colors, patch[..., 3])
     edge = Edge(blend.feather, blend.erode, blend.erode_top, blend.erode_bottom, blend.erode_left, blend.erode_right)
     matrix = np.array(row["matrix"]).reshape(2, 3)
     return Patch(
-        colors=sharpened(_recolored(patch, row, blend), blend.sharpen),
+        colors=sharpened(colors, blend.sharpen),
         alpha=BLENDERS[blend.mode].weigh(mask, edge) * np.float32(row["opacity"]),
         mask=mask,
         matrix=resized(matrix, patch.shape[0], scale=blend.scale, shift_xy=(blend.shift_x, blend.shift_y)),

@@ -8,22 +8,26 @@ import numpy as np
 
 from faceswap_core import manifest
 from faceswap_core.manifest import Row
+from faceswap_core.quality.identity_net import towards
 from faceswap_core.quality.temporal import correlation, root_mean_square, without_noise
 from faceswap_core.schemas import QUALITY
 from faceswap_core.stages.quality_series import Moment, flicker_moments, jitter_moments
 from faceswap_core.storage import Workspace
-from faceswap_core.types import Json, ManifestRef
+from faceswap_core.types import F64, Json, ManifestRef
 
 _BASELINES = ("no_swap", "ideal", "unsmoothed")
 _NO_FACE = "no swapped frame was measured"
 _NO_LANDMARKS = "the detector found no face in three measured frames in a row of both videos"
 _NO_TRUTH = "no ground truth"
 _NO_SAMPLE = "no frames were swapped again without steadying"
+_NO_IDENTITY = "`faceswap evaluate` measures it, of rendered actors (quality.identity_heads)"
 _NO_MESH = "the detector gives no mesh, or mouth or eyes do not move"
 _WHY = {
     **dict.fromkeys(("landmark_nme", "residual_jitter", "residual_jitter_unsmoothed"), _NO_LANDMARKS),
     **dict.fromkeys(("flicker_unsmoothed", "sharpness_ratio"), _NO_SAMPLE),
     **dict.fromkeys(("sharpness_to_truth", "identity_transfer"), _NO_TRUTH),
+    **dict.fromkeys(("identity_network", "identity_network_transfer"), _NO_IDENTITY),
+    "encode_loss": "the output is no video",
     **dict.fromkeys(("pose_error", "mouth_correlation", "eyes_correlation"), _NO_MESH),
     **dict.fromkeys(("jitter_ratio", "flicker_ratio"), f"{_NO_TRUTH}, {_NO_SAMPLE}, or the ideal is as unsteady"),
     **dict.fromkeys(("flicker", "warping_error_ratio"), "no three measured frames stand in a row"),
@@ -35,7 +39,9 @@ def load_quality(workspace: Workspace, refs: Sequence[ManifestRef]) -> list[Row]
     return [row for ref in refs for row in manifest.stream(workspace, ref, QUALITY)]
 
 
-def quality_report(rows: Sequence[Row], unmeasured: Mapping[str, int | None], off: bool) -> Json:
+def quality_report(
+    rows: Sequence[Row], unmeasured: Mapping[str, int | None], off: bool, identity: Json | None = None
+) -> Json:
     """Figures of the swap over all measured frames, and beside it of its baselines over the frames of the sample.
 
     What stands beside a ``*_unsmoothed`` and ``sharpness_ratio`` is measured on the sample's frames, where there is
@@ -47,6 +53,7 @@ def quality_report(rows: Sequence[Row], unmeasured: Mapping[str, int | None], of
         rows: of QUALITY.
         unmeasured: how many frames could not be measured, by the reason; None: all.
         off: whether the job asked for no measuring at all.
+        identity: how well the network that tells actors apart does on unseen ones; None: it was not trained.
     """
     by_variant = {name: [row for row in rows if row["variant"] == name] for name in ("swap", *_BASELINES)}
     swap = by_variant["swap"]
@@ -59,6 +66,10 @@ def quality_report(rows: Sequence[Row], unmeasured: Mapping[str, int | None], of
             report[name] = compared["swap"][name]
     report["sharpness_ratio"] = _sharpness_ratio(sample)
     report |= {f"{short}_ratio": _ratio(compared, name) for short, name in _COMPARED.items()}
+    report["identity_network"] = identity
+    for name, part in sample.items():
+        compared[name]["identity_network_transfer"] = _way(sample, part)
+    report["identity_network_transfer"] = compared.get("swap", {}).get("identity_network_transfer")
     report["frames"] = len({row["frame_index"] for row in swap})
     report["sample"] = _span(sample.get("unsmoothed", []))
     report["baselines"] = {_LABELS[name]: values for name, values in compared.items()}
@@ -104,6 +115,16 @@ def _sharpness_ratio(sample: Mapping[str, list[Row]]) -> float | None:
     return made / rough if made is not None and rough else None
 
 
+def _way(sample: Mapping[str, list[Row]], made: Sequence[Row]) -> float | None:
+    """How far the traits of some rows went from the plate's to those of the ideal composite."""
+    three = [_traits(rows) for rows in (made, sample.get("no_swap", ()), sample.get("ideal", ()))]
+    return towards(*three) if all(len(traits) for traits in three) else None
+
+
+def _traits(rows: Sequence[Row]) -> F64:
+    return np.array([row["traits"] for row in rows if row["traits"] is not None], np.float64)
+
+
 def _mean(rows: Sequence[Row], column: str) -> float | None:
     values = [row[column] for row in rows if row[column] is not None]
     return float(np.mean(values)) if values else None
@@ -136,6 +157,7 @@ FIGURES: Mapping[str, Callable[[Sequence[Row]], float | None]] = {
     "seam_ratio": lambda rows: _mean(rows, "seam"),
     "background_leak": lambda rows: max((float(row["leak"]) for row in rows), default=None),
     "identity_transfer": lambda rows: _mean(rows, "transfer"),
+    "encode_loss": lambda rows: _mean(rows, "encode_loss"),
     "pose_error": lambda rows: _mean(rows, "pose_error"),
     "mouth_correlation": lambda rows: _together(rows, "mouth"),
     "eyes_correlation": lambda rows: _together(rows, "eyes"),
@@ -147,6 +169,7 @@ residual_jitter: root mean square of `trembles`, share of the eyes' distance. fl
 warping_error_ratio: mean `warping_error` over the plate's. sharpness_to_plate, sharpness_to_truth: mean `sharpness`
 over theirs. seam_ratio: mean `seam_ratio`. background_leak: largest `background_leak`, 8-bit code values.
 identity_transfer: mean transfer along truth - plate, the truth in the plate's mean colour (`transfer_and_residual`).
+encode_loss: mean change of the face by encoding, the label included where it lies there, 8-bit code values.
 pose_error: mean length of the difference of yaw, pitch and roll, degrees. mouth_correlation, eyes_correlation:
 Pearson's correlation over time of how far they are open (`openness`) with the plate's.
 """

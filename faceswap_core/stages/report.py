@@ -158,9 +158,23 @@ def _jitter(rows: Sequence[Row], column: str) -> float | None:
 
 
 def model_facts(workspace: Workspace, weights: FileRef) -> Json:
-    """Name, sizes, sides and steps of the network in use."""
+    """Name, sizes, sides and steps of the network in use; the colours of both sides, and what brings them together."""
     facts = read_facts(workspace.localize(weights["path"], weights["sha256"]))
-    return {"model": facts.model, "steps": facts.step, "sides": list(facts.sides), **asdict(facts.build)}
+    colors = {
+        name: {
+            "mean": one.mean.tolist(),
+            "scale": one.to_common.scale.tolist(),
+            "shift": one.to_common.shift.tolist(),
+        }
+        for name, one in zip(facts.sides, facts.colors, strict=True)
+    }
+    return {
+        "model": facts.model,
+        "steps": facts.step,
+        "sides": list(facts.sides),
+        "colors": colors,
+        **asdict(facts.build),
+    }
 
 
 def device_facts(runtime: RuntimeSettings) -> Json:

@@ -58,7 +58,7 @@ def smooth_frames(
         for face, window in _windows(all_rows, settings.radius if settings.strength else 0):
             key = (face.row["frame_index"], face.row["face_index"])
             if key in own:
-                mask = _cover(covers.get(key), align.coverage, face.patch.shape[0])
+                mask = _cover(covers.get(key), face.row["free"], align.coverage, face.patch.shape[0])
                 yield _finished(face, window, settings) | {"mask": mask}
 
     return manifest.publish(workspace, layout.SMOOTHED, layout.chunk_name("smoothed", chunk_index), SMOOTHED, rows())
@@ -186,10 +186,11 @@ def _masks(workspace: Workspace, masks: ManifestRef | None) -> dict[_Key, Row]:
     return {(row["frame_index"], row["face_index"]): row["mask"] for row in rows}
 
 
-def _cover(packed: Row | None, coverage: float, side: int) -> Row | None:
-    """A chip's mask in the pixels of its patch."""
+def _cover(packed: Row | None, free: Row | None, coverage: float, side: int) -> Row | None:
+    """A chip's mask in the pixels of its patch, without what lies before the face."""
     if packed is None:
         return None
     mask = unpack(packed)
     matrix = chip_to_view(mask.shape[0], coverage, side)
-    return pack(np.asarray(cv2.warpAffine(mask, matrix, (side, side), flags=cv2.INTER_LINEAR), np.uint8))
+    cover = cv2.warpAffine(mask, matrix, (side, side), flags=cv2.INTER_LINEAR)
+    return pack(np.asarray(cover if free is None else cv2.multiply(cover, unpack(free), scale=1 / 255), np.uint8))

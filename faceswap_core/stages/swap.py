@@ -72,17 +72,19 @@ def _swap_group(
     source, target = direction
     chips = np.stack([unpack(row["chip"]) for row in group])
     views = plain_views(chips, resolution=swapper.resolution, coverage=align.coverage)
-    drawn = swapper.draw(views, source=source, target=target, occlusion=occlusion)
+    drawn, free = swapper.draw_around(views, source=source, target=target, occlusion=occlusion)
+    covers = [None] * len(group) if free is None else [pack(one) for one in _rounded(free * 255)]
     back = swapper.facts.colors[source].to_common.inverse()
     colors = back.apply(drawn[..., :3])
     patches = _rounded(np.concatenate([colors, drawn[..., 3:]], axis=-1))
     to_view = chip_to_view(chips.shape[1], align.coverage, swapper.resolution)
-    for row, patch, view in zip(group, patches, _rounded(views), strict=True):
+    for row, patch, view, seen in zip(group, patches, _rounded(views), covers, strict=True):
         matrix = compose(to_view, np.array(row["matrix"]).reshape(2, 3))
         yield {k: row[k] for k in _KEPT} | {
             "patch": pack(patch),
             "view": pack(view),
             "matrix": matrix.ravel().tolist(),
+            "free": seen,
         }
 
 

@@ -38,7 +38,7 @@ from faceswap_core.types import FileRef, Json, ManifestRef, Progress, no_progres
 
 _log = logging.getLogger(__name__)
 
-TRAINING_VERSION = 5
+TRAINING_VERSION = 6
 """Raised when equal settings and faces give other weights."""
 _NOT_IN_THE_FOLDER_KEY = {
     "iterations",

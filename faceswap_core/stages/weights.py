@@ -198,18 +198,32 @@ class Swapper:
         """Side of a view in pixels."""
         return self.facts.build.resolution
 
-    def draw(self, views: F32, *, source: int, target: int, occlusion: float = 0.0) -> F32:
+    def draw(self, views: F32, *, source: int, target: int) -> F32:
         """D_target(E(views)), at a swap in the light that D_source(E(views)) misses.
 
         Args:
             views: (N, R, R, 3) 0..255 in the colours of side ``source``.
             source: side of the views, 0 or 1.
             target: side whose face is drawn.
-            occlusion: difference, of 1, above which what D_source misses at a swap is cut out of alpha; 0 cuts nothing.
 
         Returns:
             (N, R, R, 4) RGBA 0..255 in the common colour space, colours not clipped.
         """
+        return self.draw_around(views, source=source, target=target, occlusion=0.0)[0]
+
+    def draw_around(self, views: F32, *, source: int, target: int, occlusion: float) -> tuple[F32, F32 | None]:
+        """What `draw` gives, cut out where something lies before the face, and how freely the face is seen.
+
+        Args:
+            views: as for `draw`.
+            source: as for `draw`.
+            target: as for `draw`.
+            occlusion: difference, of 1, above which what D_source misses at a swap counts as lying before the face.
+
+        Returns:
+            RGBA as of `draw`; (N, R, R) 1 free .. 0 hidden, or None where nothing was looked for: occlusion 0, no swap.
+        """
+        free = None
         common = self.facts.colors[source].to_common.apply(views)
         drawn = self._through(common, source, target)
         if source != target:
@@ -217,8 +231,9 @@ class Swapper:
             light = missed_light(common, again[..., :3], again[..., 3] / np.float32(255))
             drawn[..., :3] += light
             if occlusion:
-                drawn[..., 3] *= unobstructed(common, again[..., :3] + light, occlusion)
-        return drawn
+                free = unobstructed(common, again[..., :3] + light, occlusion)
+                drawn[..., 3] *= free
+        return drawn, free
 
     def _through(self, common: F32, source: int, target: int) -> F32:
         x = torch.from_numpy(common / np.float32(255)).permute(0, 3, 1, 2)

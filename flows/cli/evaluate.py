@@ -58,6 +58,9 @@ def show(judged: Json) -> None:
             continue
         table.add_row(name, _text(value), *(_text(baselines[column].get(name, "")) for column in columns))
     console.print(table)
+    if network := quality["identity_network"]:
+        worth = ", ".join(f"{name} {_text(value)}" for name, value in network.items())
+        console.print(f"identity network, on unseen actors: {worth}", highlight=False, soft_wrap=True)
     if "not_measured" in judged:
         console.print(f"not measured: {judged['not_measured']}", highlight=False, soft_wrap=True)
     for name, why in quality["reasons"].items():

@@ -334,7 +334,7 @@ class TestNetworks:
             ({"model_name": "gan", "upsample": "resize"}, "of 'original'"),
             ({"losses": {"charm": 1.0}}, "charm"),
             ({"losses": {"l1": -1.0}}, "greater than or equal to 0"),
-            ({"losses": {"l1": 0.0}}, "undecided"),
+            ({"losses": {"l1": 0.0, "ssim": 0.0}}, "undecided"),
             ({"losses": 3}, "dictionary"),
         ],
     )

@@ -132,6 +132,7 @@ def tiny_job(clips, records, tmp_path_factory):
         "subjects.b.consent": records["b"],
         "decode.chunk_frames": 10,
         "train.iterations": 20,
+        "quality.identity_heads": 0,
     }
     return write_job(tmp_path_factory.mktemp("job") / "job.toml", changes)
 

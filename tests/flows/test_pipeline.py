@@ -99,6 +99,8 @@ def test_evaluating_finds_everything_and_tells_the_figures(first, tiny_job):
     assert judged.code == 0, judged.stderr
     assert judged.computed == {}
     assert judged.last["quality"] == first.report["quality"]
+    assert judged.last["quality"]["identity_network"] is None
+    assert "identity_heads" in judged.last["quality"]["reasons"]["identity_network"]
     assert judged.last["truth"] == first.report["truth"]
 
 

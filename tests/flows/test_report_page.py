@@ -31,7 +31,7 @@ def test_the_report_opens_offline_and_fits_the_screen(browser, report, name, siz
     broken = "[...document.images].filter(i => !i.naturalWidth && !i.closest('details')).map(i => i.alt)"
     assert page.evaluate(broken) == []
     headings = page.locator("h2").all_inner_texts()
-    assert {"Before and after", "Over time", "Training", "Consent and provenance", "Stages"} <= set(headings)
+    assert {"Before and after", "Over time", "Training", "Colours", "Consent and provenance", "Stages"} <= set(headings)
 
 
 def test_the_slider_uncovers_the_plate(browser, report):

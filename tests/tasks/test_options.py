@@ -319,6 +319,7 @@ def test_tasks_bear_the_names_of_the_design():
         "evaluate-swap",
         "swap-unsmoothed",
         "measure-quality",
+        "train-identity-judge",
         "draw-preview",
         "render-actor",
     }

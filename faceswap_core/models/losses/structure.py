@@ -23,12 +23,14 @@ def _gaussian(size: int, sigma: float, like: Tensor) -> Tensor:
     return window / window.sum()
 
 
-def _filtered(x: Tensor, window: Tensor, padding: int = 0) -> Tensor:
-    """Each channel of (N, C, r, r) with a separable window."""
-    channels = x.shape[1]
-    across = window.view(1, 1, 1, -1).expand(channels, 1, 1, -1)
-    x = functional.conv2d(x, across, padding=(0, padding), groups=channels)
-    return functional.conv2d(x, across.transpose(2, 3), padding=(padding, 0), groups=channels)
+def _filtered(x: Tensor, window: Tensor) -> Tensor:
+    """Each channel of (N, C, r, r) with a separable window of k, at the (r - k + 1) places where it fits.
+
+    As two products with a banded matrix: on a CPU a fraction of the time of a convolution channel by channel.
+    """
+    places = x.shape[-1] - len(window) + 1
+    band = torch.stack([functional.pad(window, (i, places - 1 - i)) for i in range(places)])  # (r - k + 1, r)
+    return band @ (x.contiguous() @ band.T)
 
 
 def similarity(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
@@ -37,9 +39,9 @@ def similarity(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
     Source: Wang et al. 2004, Gaussian window of 11 px with deviation 1.5, K1 = .01, K2 = .03, colours 0..1. Places
     whose window would leave the picture are left out.
     """
-    window, count = _gaussian(_WINDOW, _SIGMA, one), len(one)
-    moments = _filtered(torch.cat([one, other, one * one, other * other, one * other]), window)
-    mean_1, mean_2, square_1, square_2, product = (moments[i * count : (i + 1) * count] for i in range(5))
+    window = _gaussian(_WINDOW, _SIGMA, one)
+    mean_1, square_1, product = _filtered(torch.cat([one, one * one, one * other]), window).chunk(3)
+    mean_2, square_2 = _filtered(torch.cat([other, other * other]), window).chunk(2)  # no gradient of the target's
     contrast = (2 * (product - mean_1 * mean_2) + _C2) / (square_1 - mean_1**2 + square_2 - mean_2**2 + _C2)
     return (2 * mean_1 * mean_2 + _C1) / (mean_1**2 + mean_2**2 + _C1) * contrast, contrast
 

@@ -88,6 +88,8 @@ def test_masks_are_combined_as_asked():
     np.testing.assert_array_equal(combined(left, right, "learned"), left)
     np.testing.assert_array_equal(combined(left, right, "plate"), right)
     np.testing.assert_array_equal(combined(left, right, "both"), np.minimum(left, right))
-    np.testing.assert_array_equal(combined(left, None, "learned"), left)
+    np.testing.assert_array_equal(combined(left, right, "either"), np.maximum(left, right))
+    for source in ("learned", "either"):
+        np.testing.assert_array_equal(combined(left, None, source), left)
     with pytest.raises(ValueError, match=r"blend\.mask is 'both'"):
         combined(left, None, "both")

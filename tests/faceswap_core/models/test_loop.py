@@ -404,7 +404,7 @@ class TestTurns:
         assert rate_share(replace(RECIPE, warmup=4), 1) == pytest.approx(0.5)
         assert rate_share(RECIPE, 12345) == 1.0
 
-    @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+    @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", "muon"])
     def test_every_optimiser_resumes_bit_for_bit(self, optimizer, sampler, tmp_path):
         how = {"optimizer": optimizer, "weight_decay": 0.01, "clip": 0.5, "warmup": 2}
         straight = fresh(**how)

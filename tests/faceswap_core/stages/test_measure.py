@@ -8,15 +8,18 @@ from faceswap_core import manifest
 from faceswap_core.config import (
     BlendSettings,
     DetectSettings,
+    EncodeSettings,
     MaskSettings,
     QualitySettings,
     RuntimeSettings,
     SwapTarget,
 )
 from faceswap_core.errors import SettingsError
+from faceswap_core.quality.identity_net import as_bytes, learned
 from faceswap_core.schemas import ALIGNED, QUALITY, SMOOTHED, TRACKS
 from faceswap_core.stages.composites import composite, laid, place_of
 from faceswap_core.stages.decode import read_frames
+from faceswap_core.stages.encode import reencode_chunk
 from faceswap_core.stages.images import pack, unpack
 from faceswap_core.stages.measure import Footage, Sample, measure_quality, unmeasured
 from faceswap_core.stages.paste import patches_by_frame
@@ -46,7 +49,7 @@ def measured(chain, judged):
 def judged(chain, plate, smoothed, truth):
     """A function from a chunk, patches and a sample to QUALITY."""
 
-    def ref(chunk=1, patches=None, sample=None, truth=truth, limit=99, detect=MTCNN):
+    def ref(chunk=1, patches=None, sample=None, truth=truth, limit=99, detect=MTCNN, **more):
         return measure_quality(
             chain.workspace,
             plate.video,
@@ -59,6 +62,7 @@ def judged(chain, plate, smoothed, truth):
             BLEND,
             detect,
             "cpu",
+            **more,
         )
 
     return ref
@@ -130,6 +134,31 @@ def test_the_plate_itself_has_no_error_and_the_ideal_is_nearly_the_truth(rows):
     assert min(transfers) > 0.8, "the edge is soft"
     assert max(transfers) < 1.05
     assert [r["sharpness"] / r["sharpness_truth"] for r in of(rows, "ideal")] == pytest.approx([1] * 6, abs=0.2)
+
+
+def test_encoding_loses_nothing_without_loss_and_more_at_a_worse_quality(chain, plate, smoothed, encoded, measured):
+    def lost(finished):
+        return quality_report(measured(truth=None, finished=finished), {}, off=False)["encode_loss"]
+
+    poor = EncodeSettings(preset="draft", crf=45)
+    coarse = reencode_chunk(chain.workspace, plate.video, plate.frames[1], smoothed[1], BLEND, poor)
+    assert lost(encoded[1]) == 0
+    assert lost(coarse) > 1
+    assert quality_report(measured(truth=None), {}, off=False)["reasons"]["encode_loss"] == "the output is no video"
+
+
+def test_the_identity_network_reads_the_sample_in_every_variant(chain, own, unsteadied, measured):
+    network = learned(np.zeros((2, 48, 48, 3), np.uint8), np.eye(2), steps=0, seed=0)
+    weights = chain.workspace.publish_bytes("judge", "identity", ".safetensors", as_bytes(network))
+    sample = Sample(first=9, last=14, unsmoothed=unsteadied["smoothed"])
+    rows = measured(patches=own, sample=sample, identity=weights)
+    read = {(r["variant"], r["frame_index"]): r["traits"] for r in rows if r["traits"] is not None}
+    assert {number for _, number in read} == set(range(9, 15))
+    assert {variant for variant, _ in read} == {"swap", "unsmoothed", "no_swap", "ideal"}
+    report = quality_report(rows, {}, off=False, identity={"recognised": 1.0})
+    ways = {name: figures["identity_network_transfer"] for name, figures in report["baselines"].items()}
+    assert (ways["no_swap"], ways["ideal_composite"]) == (pytest.approx(0, abs=1e-9), pytest.approx(1))
+    assert report["identity_network_transfer"] == ways["swap"] != ways["unsmoothed"]
 
 
 def test_only_the_worst_frames_have_pictures(rows):

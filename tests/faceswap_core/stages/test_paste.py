@@ -96,6 +96,20 @@ def test_the_plates_mask_is_used_where_asked():
     assert np.abs(after[20:32, 40:46] - before[20:32, 40:46]).mean() > 4
 
 
+def test_what_the_network_left_out_of_the_plates_face_is_covered_with_its_skin():
+    """The network drew skin at the left and left out the right, where A has lashes and its own colours are noise."""
+    alpha, drawn = MASK.copy(), PATCH.copy()
+    alpha[:, 16:] = 0
+    drawn[:, 16:] = noisy(5, 60, 90)[:, 16:]
+    given = row(patch=pack(np.dstack([drawn, alpha])), mask=pack(MASK))
+    before, narrow = pasted(given, mask="learned", sharpen=0)
+    assert (narrow[:, 36:] == before[:, 36:]).all()
+    _, after = pasted(given, sharpen=0)
+    covered = after[20:32, 38:46]
+    np.testing.assert_allclose(covered.mean((0, 1)), PATCH[:, :16].mean((0, 1)), atol=12)
+    assert covered.std((0, 1)).max() < 8
+
+
 def test_a_missing_mask_fails_the_frame_and_says_why():
     picture = frame()
     state, reason = paste_all(picture, [row()], False, BlendSettings(mask="plate"), BARE)

@@ -112,6 +112,14 @@ def test_the_plates_mask_lies_in_the_pixels_of_its_patch(run):
     assert [r["mask"] for r in run([row(0), row(1)], masks=[mask])][1] is None
 
 
+def test_what_lies_before_the_face_is_left_out_of_the_plates_mask(run):
+    free = np.full((32, 32), 255, np.uint8)
+    free[16:] = 0
+    mask = {"frame_index": 0, "face_index": 0, "mask": pack(np.full((64, 64), 200, np.uint8))}
+    (out,) = run([row(0) | {"free": pack(free)}], masks=[mask])
+    np.testing.assert_array_equal(unpack(out["mask"]), np.where(free, 200, 0))
+
+
 def gliding(frames, cut):
     """Rows of a textured face that glides and flickers, with another shot from frame ``cut`` on."""
     rng = np.random.default_rng(0)
