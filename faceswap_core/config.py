@@ -9,15 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from faceswap_core.config_align import AlignSettings as AlignSettings
 from faceswap_core.config_align import MaskSettings as MaskSettings
 from faceswap_core.config_blend import BlendSettings as BlendSettings
 from faceswap_core.config_blend import SmoothSettings as SmoothSettings
-from faceswap_core.config_branch import Branch
+from faceswap_core.config_branch import Branch, Place
 from faceswap_core.config_encode import EncodeSettings as EncodeSettings
 from faceswap_core.config_output import OutputSettings as OutputSettings
 from faceswap_core.config_provenance import LabelSettings as LabelSettings
@@ -157,7 +157,7 @@ class JobSettings(Branch):
 
     name: str = Field(pattern=r"^[\w][\w. -]{0,80}$")
     """Name of the job, shown in the flow UI."""
-    workspace: Path
+    workspace: Place
     """Folder for everything that the job makes."""
     seed: int = Field(default=0, ge=0, lt=2**31)
     """Seed of every random choice."""
@@ -196,17 +196,8 @@ class JobSettings(Branch):
     runtime: RuntimeSettings = RuntimeSettings()
     """Speed only."""
 
-    @field_validator("workspace", mode="before")
-    @classmethod
-    def _local(cls, given: Any) -> Any:
-        if isinstance(given, str) and "://" in given:
-            raise ValueError("object stores cannot be used yet: name a local folder")
-        return given
-
     @model_validator(mode="after")
     def _names_fit(self) -> Self:
-        if re.match(r"[a-z][a-z0-9+.-]+:/", str(self.workspace)):
-            raise ValueError(f"workspace {str(self.workspace)!r} is no local folder: object stores cannot be used yet")
         names = sorted(self.subjects)
         for field, name in (("plate.subject", self.plate.subject), ("swap.to", self.swap.to)):
             if name not in self.subjects:
@@ -229,6 +220,8 @@ class JobSettings(Branch):
         """The same job with every path made absolute from ``folder``."""
 
         def full(path: Path) -> Path:
+            if re.match("s3:/", str(path)):
+                raise SettingsError(f"{path} is in a bucket: only the workspace can be there, give a local copy")
             try:
                 return (folder / path.expanduser()).absolute()
             except RuntimeError as error:
@@ -240,7 +233,7 @@ class JobSettings(Branch):
         )
         return self.model_copy(
             update={
-                "workspace": full(self.workspace),
+                "workspace": full(self.workspace) if isinstance(self.workspace, Path) else self.workspace,
                 "plate": self.plate.model_copy(
                     update={
                         "video": full(self.plate.video),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from faceswap_core.config import DecodeSettings, EncodeSettings, RuntimeSettings
-from faceswap_core.config_branch import Branch
+from faceswap_core.config_branch import Branch, Place
 
 
 class RecodeSettings(Branch):
@@ -15,8 +15,8 @@ class RecodeSettings(Branch):
     """The source."""
     output: Path
     """The video that is written."""
-    workspace: Path
-    """Folder for everything that is made on the way."""
+    workspace: Place
+    """Folder or prefix of a bucket for everything that is made on the way."""
     decode: DecodeSettings = DecodeSettings()
     """How the video is cut into chunks."""
     encode: EncodeSettings = EncodeSettings()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from faceswap_core.config import DecodeSettings, DetectSettings, RuntimeSettings, TrackSettings
-from faceswap_core.config_branch import Branch
+from faceswap_core.config_branch import Branch, Place
 
 
 class ScanSettings(Branch):
@@ -13,8 +13,8 @@ class ScanSettings(Branch):
 
     video: Path
     """The video."""
-    workspace: Path
-    """Folder for everything that is made on the way."""
+    workspace: Place
+    """Folder or prefix of a bucket for everything that is made on the way."""
     decode: DecodeSettings = DecodeSettings()
     """How the video is cut into chunks."""
     detect: DetectSettings = DetectSettings()

@@ -55,7 +55,9 @@ def load_job(path: Path, overrides: Sequence[str] = (), *, folder: Path | None =
     return parse(JobSettings, data, source=str(path)).with_absolute_paths(folder or path.absolute().parent)
 
 
-def recode_settings(video: Path, output: Path, workspace: Path | None, overrides: Sequence[str]) -> RecodeSettings:
+def recode_settings(
+    video: Path, output: Path, workspace: Path | str | None, overrides: Sequence[str]
+) -> RecodeSettings:
     """Settings of a recoding; without a workspace it is the folder OUTPUT.work beside the output.
 
     Raises:
@@ -68,11 +70,13 @@ def recode_settings(video: Path, output: Path, workspace: Path | None, overrides
     if named := {"video", "output", "workspace"} & set(data):
         raise SettingsError(f"{sorted(named)} cannot be set: give IN, OUT and --workspace")
     data |= {"video": video.expanduser().absolute(), "output": output}
-    data["workspace"] = (workspace or output.with_name(output.name + ".work")).expanduser().absolute()
+    data["workspace"] = _absolute(workspace or output.with_name(output.name + ".work"))
     return parse(RecodeSettings, data, source="recode")
 
 
-def scan_settings(video: Path, backend: str | None, workspace: Path | None, overrides: Sequence[str]) -> ScanSettings:
+def scan_settings(
+    video: Path, backend: str | None, workspace: Path | str | None, overrides: Sequence[str]
+) -> ScanSettings:
     """Settings of a scan; without a workspace it is the folder VIDEO.scan in the current one.
 
     Raises:
@@ -86,10 +90,14 @@ def scan_settings(video: Path, backend: str | None, workspace: Path | None, over
     if backend is not None:
         _set_value(data, f'detect.backend="{backend}"')
     data["video"] = video.expanduser().absolute()
-    data["workspace"] = (workspace or Path(video.name + ".scan")).expanduser().absolute()
+    data["workspace"] = _absolute(workspace or Path(video.name + ".scan"))
     settings = parse(ScanSettings, data, source="scan")
     detect = settings.detect.with_full_paths(lambda path: path.expanduser().absolute())
     return settings.model_copy(update={"detect": detect})
+
+
+def _absolute(place: Path | str) -> Path | str:
+    return place.expanduser().absolute() if isinstance(place, Path) else place
 
 
 def parse(settings: type[Settings], data: Json, *, source: str) -> Settings:

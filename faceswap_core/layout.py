@@ -33,6 +33,14 @@ RESULTS = ".prefect-results"
 PROOFS = "proofs"
 LINEAGE = "lineage.jsonl"
 ASSEMBLED = "assemble-video"
+OUTPUTS = "outputs"
+LINEAGE_PARTS = "lineage"
+
+ANCHORS = {RUNS: "run.json", CHECKPOINTS: "consents.json"}
+"""Of folders that are made piece by piece: the file that is written first."""
+SCRATCH = ".tmp"
+HERE_ONLY = frozenset({SCRATCH, PROOFS})
+"""Folders that no other machine sees: temporary files, and what this machine has proven for itself."""
 
 
 def chunk_name(stem: str, chunk_index: int) -> str:
@@ -58,3 +66,23 @@ def assembled(name: str) -> str:
 def run_folder(run_id: str) -> str:
     """Folder of one run's records and reports."""
     return f"{RUNS}/{run_id}"
+
+
+def run_record(run_id: str) -> str:
+    """What a run says of itself."""
+    return f"{run_folder(run_id)}/run.json"
+
+
+def result_record(key: str) -> str:
+    """Record of a task run."""
+    return f"{RESULTS}/{key}"
+
+
+def kept_output(sha256: str, suffix: str) -> str:
+    """Copy of a finished file that lies outside the workspace."""
+    return f"{OUTPUTS}/{sha256}{suffix}"
+
+
+def lineage_part(digest: str) -> str:
+    """Lines of the list of what comes from whom, where a list cannot be appended to."""
+    return f"{LINEAGE_PARTS}/{digest}.jsonl"

@@ -153,7 +153,7 @@ def _damage_named(ref: ManifestRef) -> Iterator[None]:
 
 
 def _open(workspace: Workspace, ref: ManifestRef, schema: pa.Schema) -> pq.ParquetFile:
-    path = workspace.path(ref["path"])
+    path = workspace.localize(ref["path"], ref["sha256"])
     if not path.is_file():
         raise ManifestError(f"manifest {path} is missing: run the same command again to compute it anew")
     if sha256_file(path) != ref["sha256"]:

@@ -98,7 +98,7 @@ def _shown(job: JobSettings, run: Run, q: Question) -> Path:
     """Copy a sheet into the run's folder and show it in the flow UI."""
     workspace = Workspace(job.workspace)
     sheet = run.folder / f"tracks-{q.part}.png"
-    shutil.copyfile(workspace.path(q.sheet["path"]), sheet)
+    shutil.copyfile(workspace.localize(q.sheet["path"], q.sheet["sha256"]), sheet)
     words = f"{q.video.name}: {q.why}. Which tracks are {q.subject}?"
     picture_artifact(ui_file(workspace, q.sheet), words)
     return sheet

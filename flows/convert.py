@@ -10,8 +10,8 @@ from prefect.futures import PrefectFuture
 
 from faceswap_core import layout
 from faceswap_core.config import JobSettings, SmoothSettings
+from faceswap_core.stages import sign
 from faceswap_core.stages.consent import ConsentGate, check_model
-from faceswap_core.stages.sign import statement_of
 from faceswap_core.storage import Workspace
 from faceswap_core.types import FileRef, Json, ManifestRef
 from flows.faceset import Faceset
@@ -55,7 +55,7 @@ def convert(job: JobSettings, gate: ConsentGate, plate: Faceset, weights: FileRe
     check_model(Workspace(job.workspace), weights, gate.check("the swap"))
     smoothed, chunks = finished_chunks(job, plate, weights)
     grants = gate.check("the export")
-    statement = statement_of(job, plate.video, weights, grants, allow_test=gate.allow_test)
+    statement = sign.statement_of(job, plate.video, weights, grants, allow_test=gate.allow_test)
     finish = _video if job.output.kind == "video" else _folder
     return finish(job, plate, chunks, statement, smoothed)
 
@@ -66,12 +66,14 @@ def _video(
     workspace = str(job.workspace)
     draft = layout.assembled(job.output.path.name)
     assembling = assemble_video.submit(
-        workspace, plate.video, plate.frames, chunks, str(job.workspace / draft), statement["settings_sha256"]
+        workspace, plate.video, plate.frames, chunks, draft, statement["settings_sha256"]
     )
     (assembled,) = gather([assembling])
     output = job.output.path.with_name(Path(assembled["video"]["path"]).name)  # with the suffix that was chosen
     signing = sign_video.submit(assembled["video"], plate.video, statement, job.provenance, str(output), workspace)
     (signed,) = gather([signing])
+    for ref, to in ((signed["video"], output), (signed["sidecar"], sign.sidecar_of(output))):
+        Workspace(workspace).bring(ref, to)
     checking = verify_video.submit(workspace, plate.video, plate.frames, signed["video"], assembled["not_carried"])
     return Converted(chunks, output, assembled["encoding"], gather([checking])[0], statement, smoothed)
 

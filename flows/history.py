@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+from fnmatch import fnmatch
 from pathlib import Path
 
 from faceswap_core import layout
@@ -33,17 +34,18 @@ def _began(pid: int) -> int | None:
     return None if fields[0] == "Z" else int(fields[19])
 
 
-def runs_of(workspace: Path) -> list[Json]:
+def runs_of(place: Path | str) -> list[Json]:
     """run.json of every run, the oldest first, each with the state that it is truly in.
 
     Raises:
-        SettingsError: the folder is no workspace.
+        SettingsError: the place is no workspace.
     """
-    folder = workspace / layout.RUNS
-    if not folder.is_dir():
-        raise SettingsError(f"{workspace} holds no runs: name the workspace of a job with --workspace")
+    workspace = Workspace(place)
+    records = workspace.pull(layout.RUNS, lambda name: fnmatch(name, layout.run_record("*")))
+    if not records and not (workspace.root / layout.RUNS).is_dir():
+        raise SettingsError(f"{place} holds no runs: name the workspace of a job with --workspace")
     found = []
-    for path in sorted(folder.glob("*/run.json")):
+    for path in sorted(map(workspace.path, records)):
         try:
             facts = json.loads(path.read_text())
         except (OSError, ValueError, RecursionError):
@@ -60,7 +62,7 @@ def _is_record(facts: object) -> bool:
     return isinstance(facts.get("run"), str) and isinstance(facts.get("pid"), int | None)
 
 
-def find(workspace: Path, name: str) -> Json:
+def find(workspace: Path | str, name: str) -> Json:
     """The run of a name, or of the end of one, or ``last``.
 
     Raises:
@@ -72,6 +74,11 @@ def find(workspace: Path, name: str) -> Json:
         names = ", ".join(str(run["run"]) for run in (fitting or runs)[-8:]) or "none"
         raise SettingsError(f"{len(fitting)} runs of {workspace} are called {name!r}: name one of {names}")
     return fitting[0]
+
+
+def fetch_folder(workspace: Path | str, facts: Json) -> None:
+    """Have the report and the log of a run here."""
+    Workspace(workspace).pull(layout.run_folder(str(facts["run"])))
 
 
 def _true_state(facts: Json) -> str:
@@ -118,10 +125,10 @@ def forget_failed_chunks(workspace: Workspace) -> int:
         how many were removed.
     """
     removed = 0
-    for path in sorted((workspace.root / layout.CHUNKS).glob("*.parquet")):
-        name = str(path.relative_to(workspace.root))
+    for name in sorted(workspace.pull(layout.CHUNKS, lambda name: fnmatch(name, f"{layout.CHUNKS}/*.parquet"))):
+        path = workspace.path(name)
         ref = ManifestRef(path=name, sha256=sha256_file(path), rows=0, schema=schema_name(CHUNKS))
         if any(state["state"] == "failed" for state in frame_states(workspace, [ref])):
-            path.unlink()
+            workspace.remove(name)
             removed += 1
     return removed

@@ -42,12 +42,12 @@ def check_job(job: JobSettings, *, force: bool, allow_test_consent: bool = False
     """Refuse a job that cannot end well.
 
     Raises:
-        SettingsError: a subject without footage, or a training that would take days on a CPU.
+        SettingsError: a subject without footage, a training that would take days on a CPU, or a bucket that is none.
         MediaError: a video is missing.
         EnvironmentFault: the wanted device, runner, encoder or detector is missing, or the disk is clearly too small.
         ConsentError: the people's records do not cover the job, or the weights to begin with were learnt under others.
     """
-    Workspace(job.workspace)
+    Workspace(job.workspace).reach()
     check_runner(job.runtime)
     device = pick_device(job.runtime).type
     _check_output(job)
@@ -83,9 +83,10 @@ def check_recode(settings: RecodeSettings) -> None:
         EnvironmentFault: the named encoder cannot run on this machine.
         MediaError: the video is missing.
     """
-    Workspace(settings.workspace)
+    workspace = Workspace(settings.workspace)
+    workspace.reach()
     check_runner(settings.runtime)
-    _check_file(settings.output, settings.workspace, {settings.video})
+    _check_file(settings.output, workspace.root, {settings.video})
     _check_encoder(settings.encode)
     check_container(settings.output, settings.encode.codec)
     if not settings.video.is_file():
@@ -100,7 +101,7 @@ def check_scan(settings: ScanSettings) -> None:
         ModelMissingError: a file of the detector is absent or altered.
         MediaError: the video is missing.
     """
-    Workspace(settings.workspace)
+    Workspace(settings.workspace).reach()
     check_runner(settings.runtime)
     if settings.detect.backend == "truth":
         raise SettingsError("detect.backend 'truth' is no detector: a scan needs one that looks at the frames")
@@ -162,11 +163,12 @@ def _inputs(job: JobSettings) -> set[Path]:
 def _check_output(job: JobSettings) -> None:
     """Refuse an output that would replace footage, or that cannot be written."""
     footage = {v for subject in job.subjects.values() for v in subject.videos} | _inputs(job)
+    workspace = Workspace(job.workspace).root
     if job.output.kind == "video":
-        _check_file(job.output.path, job.workspace, footage)
+        _check_file(job.output.path, workspace, footage)
         check_container(job.output.path, job.encode.codec)
     else:
-        _check_folder(job.output, job.workspace)
+        _check_folder(job.output, workspace)
 
 
 def check_container(output: Path, codec: str | None) -> None:
@@ -214,10 +216,11 @@ def _check_model(job: JobSettings) -> None:
 
 def _check_disk(job: JobSettings) -> None:
     needed = 3 * job.plate.video.stat().st_size + _SPARE_BYTES
-    free = free_bytes(job.workspace)
+    workspace = Workspace(job.workspace).root
+    free = free_bytes(workspace)
     if free < needed:
         raise DiskFullError(
-            f"{job.workspace} has {free / 1e6:.0f} MB free, this job needs at least {needed / 1e6:.0f} MB: "
+            f"{workspace} has {free / 1e6:.0f} MB free, this job needs at least {needed / 1e6:.0f} MB: "
             "free some space, or set another workspace"
         )
 

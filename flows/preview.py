@@ -8,9 +8,10 @@ from prefect import flow
 
 from faceswap_core.config import JobSettings
 from faceswap_core.faces.detectors import installed
+from faceswap_core.stages.checkpoints import newest_weights
 from faceswap_core.stages.consent import ConsentGate, check_model
 from faceswap_core.stages.preview import Overlay, Preview
-from faceswap_core.stages.weights import finished_weights, newest_weights, read_facts
+from faceswap_core.stages.weights import finished_weights, read_facts
 from faceswap_core.storage import Workspace
 from faceswap_core.types import FileRef, Json
 from flows.faceset import build_facesets
@@ -49,7 +50,7 @@ def preview_frame(
         stages = tally.report().values()
         result: Json = {
             "run": run.run_id,
-            "preview": str(workspace.path(drawn["picture"]["path"])),
+            "preview": str(workspace.localize(drawn["picture"]["path"], drawn["picture"]["sha256"])),
             "frame": frame,
             "state": drawn["state"],
             "reason": drawn["reason"],

@@ -51,10 +51,12 @@ def _recoded(settings: RecodeSettings, tally: Tally) -> tuple[Path, Json]:
     workspace, source = str(settings.workspace), video_ref(settings.video)
     frames, chunks = _encoded(settings, source)
     (assembled,) = gather([assemble_video.submit(workspace, source, frames, chunks, str(settings.output))])
+    output = settings.output.with_name(Path(assembled["video"]["path"]).name)  # with the suffix that was chosen
+    Workspace(workspace).bring(assembled["video"], output)
     checking = verify_video.submit(workspace, source, frames, assembled["video"], assembled["not_carried"])
     (checks,) = gather([checking])
     store = Workspace(settings.workspace)
-    return Path(assembled["video"]["path"]), {
+    return output, {
         "frames": state_counts(store, chunks) | {"source_damage": source_damage(store, source, frames)},
         "stages": tally.report(),
         "video": video_report(store, checks) | {"encoding": assembled["encoding"]},

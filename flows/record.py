@@ -20,7 +20,7 @@ from faceswap_core import layout
 from faceswap_core.config import JobSettings
 from faceswap_core.config_recode import RecodeSettings
 from faceswap_core.config_scan import ScanSettings
-from faceswap_core.storage import Workspace, atomic_path
+from faceswap_core.storage import Workspace
 from faceswap_core.types import Json
 from flows.history import started
 from tasks.artifacts import stage_bars
@@ -42,6 +42,8 @@ class Run:
     """Where its records lie."""
     began: float
     """Monotonic seconds."""
+    workspace: Workspace
+    """Of its job."""
 
     @property
     def seconds(self) -> float:
@@ -78,19 +80,21 @@ def recorded(job: JobSettings | RecodeSettings | ScanSettings) -> Iterator[Run]:
         told = {"error": type(error).__name__, "message": str(error), "exit_code": getattr(error, "exit_code", 1)}
         raise
     finally:
+        run.workspace.push(layout.run_folder(run.run_id))
         ending = {"ended": _now(), "state": state, "seconds": round(run.seconds, 3)}
         _write(run, facts | ending)
-        named = {"id": run.run_id, "name": job.name, "workspace": job.workspace}
+        named = {"id": run.run_id, "name": job.name, "workspace": str(job.workspace)}
         run_ended(state, named, ending | told | {"folder": str(run.folder)})
 
 
 def _new_run(job: JobSettings | RecodeSettings | ScanSettings) -> Run:
-    Workspace(job.workspace).clear_scratch()
+    workspace = Workspace(job.workspace)
+    workspace.begin()
     flow_run = str(prefect.runtime.flow_run.id or "none")
     run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{flow_run.replace('-', '')[-8:]}"
-    folder = Workspace(job.workspace).root / layout.run_folder(run_id)
+    folder = workspace.path(layout.run_folder(run_id))
     folder.mkdir(parents=True, exist_ok=True)
-    return Run(run_id, folder, time.monotonic())
+    return Run(run_id, folder, time.monotonic(), workspace)
 
 
 def versions() -> dict[str, str]:
@@ -103,8 +107,7 @@ def _now() -> str:
 
 
 def _write(run: Run, facts: Json) -> None:
-    with atomic_path(run.folder / "run.json") as temporary:
-        temporary.write_text(json.dumps(facts, indent=1))
+    run.workspace.write(layout.run_record(run.run_id), json.dumps(facts, indent=1).encode())
 
 
 class _JsonLines(logging.Handler):

@@ -112,7 +112,12 @@ def sign_video(
     assembled: FileRef, plate: FileRef, statement: Json, signer: ProvenanceSettings, output: str, workspace: str
 ) -> SignedVideo:
     """Write the output with its provenance, and its sidecar."""
-    return sign.sign_video(assembled, plate, statement, signer, Path(output))
+    store = Workspace(workspace)
+    source: FileRef = {**assembled, "path": str(store.localize(assembled["path"], assembled["sha256"]))}
+    signed = sign.sign_video(source, plate, statement, signer, Path(output))
+    for ref in (signed["video"], signed["sidecar"]):
+        store.adopt(Path(ref["path"]))
+    return signed
 
 
 @stage_task(layout.REPORTS, 2)

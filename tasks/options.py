@@ -31,7 +31,7 @@ from faceswap_core.stages.weights import finished_weights, pick_device, resolve_
 from faceswap_core.storage import Workspace
 from faceswap_core.types import Json
 from tasks import progress, relay, tally, worker
-from tasks.records import PLAIN_JSON, admit, promised_files, results_folder
+from tasks.records import PLAIN_JSON, Records, admit, promised_files, results_folder
 from tasks.runners import runner_of
 
 P = ParamSpec("P")
@@ -218,7 +218,8 @@ def job_runner(workspace: str, runtime: RuntimeSettings) -> Iterator[None]:
     flow_run = FlowRunContext.get()
     if flow_run is None:
         raise FaceswapError("job_runner was entered outside a flow: call it in a flow's body")
-    store = flow_run.result_store.model_copy(update={"result_storage": LocalFileSystem(basepath=str(folder))})
+    storage = Records(workspace=workspace) if Workspace(workspace).store else LocalFileSystem(basepath=str(folder))
+    store = flow_run.result_store.model_copy(update={"result_storage": storage})
     with ExitStack() as stack:
         if runtime.runner != "threads":
             stack.enter_context(relay.listening_to_workers(worker.heard_by(tally.current()), runtime.cluster))

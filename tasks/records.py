@@ -6,6 +6,7 @@ write one pickle into the folder runs code here. Every record is therefore read 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Iterator
@@ -13,10 +14,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import pyarrow as pa
+from prefect.filesystems import LocalFileSystem
 from prefect.serializers import JSONSerializer
 
 from faceswap_core import layout, manifest
-from faceswap_core.errors import FaceswapError
+from faceswap_core.errors import FaceswapError, ResourceError
 from faceswap_core.schemas import CHUNKS, DELIVERY, EXPORTED, schema_name
 from faceswap_core.storage import Workspace
 from faceswap_core.types import Json, ManifestRef
@@ -39,21 +41,53 @@ _GARBAGE = (OSError, ValueError, TypeError, KeyError, RecursionError, FaceswapEr
 """All that reading a damaged record or manifest can raise."""
 
 
+class Records(LocalFileSystem):
+    """The records of a workspace as Prefect reads and writes them; of one in a bucket it reads the judged copies."""
+
+    _block_type_name = "Faceswap records"
+    workspace: str
+    """The workspace."""
+
+    def _resolve_path(self, path: str) -> Path:
+        folder = results_folder(self.workspace)
+        return folder / Path(path).name if path else folder
+
+    async def awrite_path(self, path: str, content: bytes) -> str:
+        """Write one record, into the bucket last of all that belongs to it."""
+        full = self._resolve_path(path)
+        await asyncio.to_thread(Workspace(self.workspace).write, layout.result_record(full.name), content)
+        return str(full)
+
+    def write_path(self, path: str, content: bytes, **_: bool) -> str:  # type: ignore[override]  # as Prefect's own do
+        """Do the same."""
+        full = self._resolve_path(path)
+        Workspace(self.workspace).write(layout.result_record(full.name), content)
+        return str(full)
+
+
 def results_folder(workspace: str) -> Path:
     """Folder of the records of a workspace."""
     return Workspace(workspace).root / layout.RESULTS
 
 
 def admit(workspace: str, key: str) -> bool:
-    """Remove the record of ``key`` unless it can be trusted; False where it is bad and cannot be removed."""
+    """Remove the record of ``key`` unless it can be trusted; False where it is bad and cannot be removed.
+
+    Raises:
+        ResourceError: the bucket does not answer, so that nothing is known.
+    """
     record = results_folder(workspace) / key
+    store = Workspace(workspace)
+    store.refresh(layout.result_record(key))
     if not record.is_symlink() and not record.exists():
         return True
     try:
-        problem = _problem(Workspace(workspace), record)
+        problem = _problem(store, record)
+    except ResourceError:
+        raise
     except _GARBAGE as error:
         problem = f"it cannot be read ({type(error).__name__})"
-    return problem is None or _remove(record, problem)
+    return problem is None or _remove(store, record, problem)
 
 
 def _problem(workspace: Workspace, record: Path) -> str | None:
@@ -106,10 +140,13 @@ def _images(workspace: Workspace, ref: ManifestRef, schema: pa.Schema, folder: s
             yield folder + file["file"], file["sha256"]
 
 
-def _remove(record: Path, problem: str) -> bool:
+def _remove(workspace: Workspace, record: Path, problem: str) -> bool:
     _log.info("computing anew what record %s holds: %s", record.name, problem)
     try:
-        record.unlink()
+        if workspace.store:
+            workspace.remove(layout.result_record(record.name))
+        else:
+            record.unlink()
     except OSError as error:
         _log.warning("record %s is not used and cannot be removed: %s", record, error)
         return False

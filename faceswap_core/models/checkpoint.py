@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,13 @@ from faceswap_core.storage import atomic_path, sha256_file
 from faceswap_core.types import Json
 
 POINTER = "latest.json"
+STATES = "step-*.safetensors"
+"""Files of the states that the pointer lists."""
 Moments: TypeAlias = Mapping[str, tuple[Optimizer, Mapping[str, nn.Parameter]]]
+
+
+def _nothing() -> None:
+    pass
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,8 @@ class Store:
     """How many of the latest are kept."""
     keep_best: int = 0
     """How many of those with the lowest score are kept beside them."""
+    saved: Callable[[], None] = _nothing
+    """Called after each."""
 
     def save(self, modules: Mapping[str, nn.Module], moments: Moments, facts: Json, score: float | None) -> None:
         """Write all modules and the optimisers' moments aside, then point ``latest.json`` at them.
@@ -59,9 +67,10 @@ class Store:
         pointer = {**facts, "file": path.name, "sha256": entry["sha256"], "kept": kept}
         with atomic_path(self.folder / POINTER) as temporary:
             temporary.write_text(json.dumps(pointer, indent=1))
-        for old in self.folder.glob("step-*.safetensors"):
+        for old in self.folder.glob(STATES):
             if old.name not in {e["file"] for e in kept}:
                 old.unlink()
+        self.saved()
 
     def _kept(self, entries: list[Json]) -> list[Json]:
         scored = sorted((e for e in entries if e["score"] is not None), key=lambda e: float(e["score"]))

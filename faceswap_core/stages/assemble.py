@@ -12,7 +12,7 @@ from faceswap_core import manifest
 from faceswap_core.errors import ManifestError
 from faceswap_core.schemas import CHUNKS
 from faceswap_core.stages.decode import check_source, decoded_index
-from faceswap_core.storage import Workspace, disk_full_as_ours, file_ref
+from faceswap_core.storage import Workspace, disk_full_as_ours
 from faceswap_core.trust.c2pa import SOURCE_TYPE
 from faceswap_core.trust.label import AIGC, aigc_tag, xmp_box
 from faceswap_core.types import FileRef, Json, ManifestRef
@@ -28,7 +28,7 @@ class Assembled(TypedDict):
     """The finished video."""
 
     video: FileRef
-    """Absolute path and digest."""
+    """Path and digest."""
     not_carried: list[str]
     """What of the plate the output's container or encoding cannot hold."""
     encoding: Json
@@ -50,7 +50,8 @@ def assemble_video(
         plate: the source.
         frames: FRAMES of every chunk of the plate, in order.
         chunks: CHUNKS, in order.
-        output: the file to write; without a suffix it gets that of the plate's container, see `destination`.
+        output: the file to write, absolute or in the workspace; without a suffix it gets that of the plate's
+            container, see `destination`.
         produce_id: marks the file as made by AI under this id: container key ``AIGC`` and, in MP4 and QuickTime, XMP.
 
     Raises:
@@ -63,7 +64,8 @@ def assemble_video(
         for row in manifest.stream(workspace, ref, CHUNKS, ["path", "sha256"]):
             if not workspace.holds(row["path"], row["sha256"]):
                 raise ManifestError(f"encoded chunk {row['path']} is missing or altered: run the same command again")
-            parts.append(workspace.path(row["path"]))
+            parts.append(workspace.localize(row["path"], row["sha256"]))
+    output = output if output.is_absolute() else workspace.path(str(output))
     with disk_full_as_ours(output):
         output.parent.mkdir(parents=True, exist_ok=True)
     index = decoded_index(workspace, frames)
@@ -76,7 +78,7 @@ def assemble_video(
     _log.info("assembled %d frames to %s", report.frames, file)
     encoding = _encoding(workspace, chunks, parts, index)
     lost = [*report.not_carried, *encoding.pop("lost")]
-    return Assembled(video=file_ref(file), not_carried=lost, encoding=encoding)
+    return Assembled(video=workspace.adopt(file), not_carried=lost, encoding=encoding)
 
 
 def _encoding(workspace: Workspace, chunks: Sequence[ManifestRef], parts: Sequence[Path], index: FrameIndex) -> Json:

@@ -39,8 +39,9 @@ def pictures(workspace: Workspace, footage: Footage, wanted: Sequence[int]) -> I
 def encoded_pictures(workspace: Workspace, finished: ManifestRef, wanted: Sequence[int]) -> Iterator[tuple[int, U8]]:
     """frame_index and picture (H, W, 3) of the encoded frames among those wanted, in order."""
     numbers = set(wanted)
-    for chunk in manifest.stream(workspace, finished, CHUNKS, ["path", "states"]):
-        for state, frame in zip(chunk["states"], decode_linear(workspace.path(chunk["path"])), strict=False):
+    for chunk in manifest.stream(workspace, finished, CHUNKS, ["path", "sha256", "states"]):
+        video = workspace.localize(chunk["path"], chunk["sha256"])
+        for state, frame in zip(chunk["states"], decode_linear(video), strict=False):
             if state["frame_index"] in numbers:
                 yield state["frame_index"], to_rgb(frame)
             if state["frame_index"] >= wanted[-1]:

@@ -154,8 +154,8 @@ def check_model(workspace: Workspace, weights: FileRef, grants: Mapping[str, Gra
         ConsentError: they differ.
         ManifestError: the weights are no weights of ours.
     """
-    path = Path(weights["path"])
-    facts = read_facts(path if path.is_absolute() else workspace.path(weights["path"]))
+    path = workspace.localize(weights["path"], weights["sha256"])
+    facts = read_facts(path)
     learned = {name: f"{record} ({facts.kinds[name]})" for name, record in facts.consents.items()}
     wanted = {name: f"{grant['record']} ({grant['kind']})" for name, grant in grants.items()}
     if learned != wanted:

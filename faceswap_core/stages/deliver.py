@@ -79,7 +79,7 @@ def deliver_folder(
             _placed(workspace, exported, scratch, describe),
             {"about": json.dumps(describe.about(kind))},
         )
-        place(workspace.path(table["path"]), scratch / TABLE)
+        place(workspace.localize(table["path"], table["sha256"]), scratch / TABLE)
         _write_json(workspace, table, describe.about(kind), scratch / TABLE_JSON)
     _log.info("wrote %d rows and their images to %s", table["rows"], folder)
     left = [f"{s.kind} stream {s.index} {s.codec}: a folder of images cannot hold it" for s in facts.other_streams]
@@ -107,7 +107,7 @@ def _placed(workspace: Workspace, exported: Sequence[ManifestRef], folder: Path,
                 if not workspace.holds(file["file"], file["sha256"]):
                     raise ManifestError(f"image {file['file']} is missing or altered: run the same command again")
                 name = _name(row, file, describe.number(row))
-                copied = place(workspace.path(file["file"]), folder / name)
+                copied = place(workspace.localize(file["file"], file["sha256"]), folder / name)
                 if copied and sha256_file(folder / name) != file["sha256"]:
                     raise ManifestError(f"{folder / name} was not copied whole: run the same command again")
                 files.append(file | {"file": name})

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import torch
 
-from faceswap_core import layout
 from faceswap_core.config import JobSettings
 from faceswap_core.errors import SettingsError
 from faceswap_core.models.export import export_onnx
+from faceswap_core.stages.checkpoints import ended_trainings, fetch_finished
 from faceswap_core.stages.consent import ConsentGate, check_model
 from faceswap_core.stages.lineage import note_made
-from faceswap_core.stages.weights import FINISHED, Swapper, finished_weights
+from faceswap_core.stages.weights import Swapper, finished_weights
 from faceswap_core.storage import Workspace, atomic_path, sha256_file
 from faceswap_core.types import Json
 
@@ -66,10 +66,11 @@ def export_network(job: JobSettings, output: Path, checkpoint: Path | None = Non
 
 def _only_training(workspace: Workspace) -> Path:
     """The checkpoint folder of a workspace's one finished training."""
-    found = sorted(path.parent for path in (workspace.root / layout.CHECKPOINTS).glob(f"*/{FINISHED}"))
+    found = sorted(ended_trainings(workspace))
     if len(found) != 1:
         raise SettingsError(
-            f"workspace {workspace.root} holds {len(found)} finished trainings "
-            f"({', '.join(path.name for path in found) or 'run the job first'}): name one with --checkpoint"
+            f"workspace {workspace.address} holds {len(found)} finished trainings "
+            f"({', '.join(Path(folder).name for folder in found) or 'run the job first'}): name one with --checkpoint"
         )
-    return found[0]
+    fetch_finished(workspace, found[0])
+    return workspace.path(found[0])

@@ -29,7 +29,7 @@ from faceswap_core.schemas import ALIGNED, FIGURES, SELECTION
 from faceswap_core.stages.align import AlignedChunk
 from faceswap_core.stages.images import png, unpack
 from faceswap_core.stages.selection import FACE_KEY, current_selection, face_key, ref_of, use_selection
-from faceswap_core.storage import Workspace, atomic_path
+from faceswap_core.storage import Workspace
 from faceswap_core.types import U8, Bool, ManifestRef
 
 if TYPE_CHECKING:
@@ -56,8 +56,7 @@ def record_faceset(workspace: Workspace, sides: Mapping[str, Mapping[str, Sequen
         subject: [{"source": source, "aligned": [c["aligned"] for c in chunks]} for source, chunks in sources.items()]
         for subject, sources in sides.items()
     }
-    with atomic_path(workspace.path(_POINTER)) as temporary:
-        temporary.write_text(json.dumps({"subjects": found}, indent=1))
+    workspace.write(_POINTER, json.dumps({"subjects": found}, indent=1).encode())
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ class Faceset:
             parts.append(part)
             refs.append(ref)
         if not parts:
-            raise NoFaceError(f"the faceset of {place.root} is empty: give videos that show the people")
+            raise NoFaceError(f"the faceset of {place.address} is empty: give videos that show the people")
         table = pa.concat_tables(parts).to_pandas()
         return cls(place, _judged(place, table), tuple(refs))
 
@@ -229,11 +228,11 @@ def most_different(faces: pd.DataFrame, count: int) -> np.ndarray[tuple[int], np
 
 def _recorded(workspace: Workspace) -> list[tuple[str, str, ManifestRef]]:
     """Subject, source and ALIGNED of each chunk."""
-    pointer = workspace.path(_POINTER)
-    if not pointer.is_file():
-        raise ManifestError(f"{workspace.root} holds no faceset yet: begin `faceswap run` on its job first")
+    pointer = workspace.read(_POINTER)
+    if pointer is None:
+        raise ManifestError(f"{workspace.address} holds no faceset yet: begin `faceswap run` on its job first")
     try:
-        subjects = json.loads(pointer.read_text())["subjects"]
+        subjects = json.loads(pointer)["subjects"]
         return [
             (str(name), str(one["source"]), ref_of(ref))
             for name, sources in subjects.items()
@@ -241,7 +240,7 @@ def _recorded(workspace: Workspace) -> list[tuple[str, str, ManifestRef]]:
             for ref in one["aligned"]
         ]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ManifestError(f"{pointer} names no faceset ({error!r}): run the job again") from error
+        raise ManifestError(f"{workspace.path(_POINTER)} names no faceset ({error!r}): run the job again") from error
 
 
 def _judged(workspace: Workspace, table: pd.DataFrame) -> pd.DataFrame:
@@ -269,7 +268,7 @@ def _chips(workspace: Workspace, ref: ManifestRef, rows: Sequence[int]) -> list[
     if not rows:
         return []
     found = []
-    with pq.ParquetFile(workspace.path(ref["path"])) as file:
+    with pq.ParquetFile(workspace.localize(ref["path"], ref["sha256"])) as file:
         first = 0
         for group in range(file.num_row_groups):
             end = first + file.metadata.row_group(group).num_rows

@@ -1,13 +1,15 @@
 """what tasks were given and what they made -> which files come from whose footage, one line a file in the workspace.
 
-A file comes from the records of everything that it was made of. Purging and proving a purge read this list.
+A file comes from the records of everything that it was made of. Purging and proving a purge read this list. An object
+cannot be appended to: in a bucket the list is in parts, one for each task that added to it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,6 +47,13 @@ class _Read:
     length: int = 0
     origins: dict[Origin, None] = field(default_factory=dict)
     by_digest: dict[str, frozenset[str]] = field(default_factory=dict)
+    parts: set[str] = field(default_factory=set)
+
+    def add(self, text: str) -> None:
+        for line in text.splitlines():
+            if origin := _parsed(line):
+                self.origins[origin] = None
+                self.by_digest[origin.sha256] = self.by_digest.get(origin.sha256, frozenset()) | origin.records
 
 
 _read_so_far: dict[Path, _Read] = {}
@@ -55,6 +64,7 @@ class Lineage:
 
     def __init__(self, workspace: Workspace) -> None:
         """Name the workspace; nothing is read yet."""
+        self._workspace = workspace
         self._path = workspace.root / layout.LINEAGE
 
     def read(self) -> list[Origin]:
@@ -64,27 +74,55 @@ class Lineage:
 
     def records_of(self, digests: Iterable[str]) -> frozenset[str]:
         """Records that files with these digests come from."""
+        wanted = list(digests)
         with _lock:
-            known = self._updated().by_digest
-            return frozenset().union(*(known.get(digest, frozenset()) for digest in digests))
+            known = self._updated(lambda state: not all(digest in state.by_digest for digest in wanted)).by_digest
+            return frozenset().union(*(known.get(digest, frozenset()) for digest in wanted))
 
     def note(self, origins: Iterable[Origin]) -> None:
         """Add lines; those without a record and those that are there already are left out."""
         with _lock, disk_full_as_ours(self._path):
-            known = self._updated().origins
-            lines = [_line(origin) for origin in origins if origin.records and origin not in known]
-            if lines:
+            state = self._updated(lambda state: not state.parts)
+            lines = [_line(origin) for origin in origins if origin.records and origin not in state.origins]
+            if lines and self._workspace.store:
+                self._put("".join(lines), state)
+            elif lines:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 with self._path.open("ab", buffering=0) as stream:
                     stream.write("".join(lines).encode())  # at once: workers of other processes add lines, too
 
     def keep(self, origins: Iterable[Origin]) -> None:
         """Write the list anew with these lines alone."""
-        with _lock, atomic_path(self._path) as temporary:
-            temporary.write_text("".join(map(_line, origins)), encoding="utf-8")
+        text = "".join(map(_line, origins))
+        if self._workspace.store is None:
+            with _lock, atomic_path(self._path) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+            return
+        with _lock:
+            parts = self._workspace.pull(layout.LINEAGE_PARTS)
+            state = _read_so_far[self._path] = _Read()
+            kept = self._put(text, state)
+            for name in parts:
+                if name != kept:
+                    self._workspace.remove(name)
 
-    def _updated(self) -> _Read:
-        """What is known, with the whole lines that were added since."""
+    def _put(self, text: str, state: _Read) -> str:
+        """Add a part of the list in a bucket; its name."""
+        name = layout.lineage_part(hashlib.sha256(text.encode()).hexdigest())
+        self._workspace.write(name, text.encode())
+        state.add(text)
+        state.parts.add(name)
+        return name
+
+    def _updated(self, needed: Callable[[_Read], bool] = lambda _: True) -> _Read:
+        """What is known, with the whole lines that were added since; a bucket is asked only where ``needed``."""
+        if self._workspace.store:
+            state = _read_so_far.setdefault(self._path, _Read())
+            for name in self._workspace.pull(layout.LINEAGE_PARTS) if needed(state) else ():
+                if name not in state.parts:
+                    state.add(self._workspace.path(name).read_text(errors="replace"))
+                    state.parts.add(name)
+            return state
         if not self._path.is_file():
             return _Read()
         inode = self._path.stat().st_ino
@@ -95,10 +133,7 @@ class Lineage:
             stream.seek(state.length)
             added = stream.read()
         whole = added[: added.rfind(b"\n") + 1]
-        for line in whole.decode(errors="replace").splitlines():
-            if origin := _parsed(line):
-                state.origins[origin] = None
-                state.by_digest[origin.sha256] = state.by_digest.get(origin.sha256, frozenset()) | origin.records
+        state.add(whole.decode(errors="replace"))
         state.length += len(whole)
         _read_so_far[self._path] = state
         return state
@@ -125,9 +160,13 @@ def note_sources(workspace: Workspace, sources: Mapping[Path, tuple[str, str]]) 
 
 def note_made(workspace: Workspace, given: Mapping[str, Any], made: Iterable[tuple[str, str]]) -> None:
     """Note what a task made (path and sha256) of what it was given."""
-    lineage = Lineage(workspace)
+    lineage, origins = Lineage(workspace), list[Origin]()
     records = frozenset(_records(given)) | lineage.records_of(_digests(given))
-    lineage.note(Origin(_relative(workspace, path), sha256, records) for path, sha256 in made)
+    for path, sha256 in made:
+        origins.append(Origin(_relative(workspace, path), sha256, records))
+        if workspace.store and origins[-1].path.startswith("/"):
+            origins.append(Origin(layout.kept_output(sha256, Path(path).suffix), sha256, records))
+    lineage.note(origins)
 
 
 def _relative(workspace: Workspace, path: str) -> str:
@@ -162,7 +201,6 @@ def _texts(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
             yield from _texts(inner, name)
 
 
-def bind_checkpoint(folder: Path, consents: Mapping[str, Grant]) -> None:
+def bind_checkpoint(workspace: Workspace, folder: str, consents: Mapping[str, Grant]) -> None:
     """Write down, before the first step, under which records a network is trained: a killed training is found too."""
-    with atomic_path(folder / CONSENTS) as temporary:
-        temporary.write_text(json.dumps(dict(consents), indent=1))
+    workspace.write(f"{folder}/{CONSENTS}", json.dumps(dict(consents), indent=1).encode())

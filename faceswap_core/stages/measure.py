@@ -110,7 +110,7 @@ def measure_quality(
     """
     cap_threads(1)
     chunk, _ = published_chunk(workspace, frames)
-    network = read_network(workspace.path(identity["path"])) if identity else None
+    network = read_network(workspace.localize(identity["path"], identity["sha256"])) if identity else None
     judge = _Judge(workspace, tracks, smoothed, limit, sample, blend, detect, device, network)
     truths = Beside(pictures(workspace, truth, judge.wanted) if truth else iter(()))
     encoded = Beside(encoded_pictures(workspace, finished, judge.wanted) if finished and judge.wanted else iter(()))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Literal, TypedDict, get_args
 
 import cv2
@@ -96,9 +95,7 @@ def draw_preview(
     """
     chunk = _chunk_of(workspace, frames, frame_index)
     decoded = next(f for f in read_frames(workspace, plate, frames[chunk]) if f.frame_index == frame_index)
-    path = Path(weights["path"])
-    absolute = FileRef(path=str(path if path.is_absolute() else workspace.path(weights["path"])),
-                       sha256=weights["sha256"], size=weights["size"])  # fmt: skip
+    absolute: FileRef = {**weights, "path": str(workspace.localize(weights["path"], weights["sha256"]))}
     reach = smooth.radius if smooth.strength else 0
     with _beside(workspace) as small:
         faces, masks = _near(workspace, small, aligned, range(frame_index - reach, frame_index + reach + 1))

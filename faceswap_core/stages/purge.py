@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from faceswap_core import layout
 from faceswap_core.errors import FaceswapError
 from faceswap_core.stages.lineage import CONSENTS, Lineage, Origin
-from faceswap_core.storage import SCRATCH, Workspace, sha256_file
+from faceswap_core.storage import Workspace, sha256_file
 
 _STAGES = (
     *(layout.FRAMES, layout.DETECTIONS, layout.TRACKS, layout.ALIGNED, layout.COLOR_STATS, layout.TRAINING),
     *(layout.SWAPPED, layout.SMOOTHED, layout.CHUNKS, layout.PATCHES, layout.IMAGES, layout.DELIVERED),
     *(layout.REPORTS, layout.FOLDER_REPORTS, layout.EVALUATION, layout.ASSEMBLED),
     *(layout.IMPORTED, layout.MASKS, layout.SHEETS, layout.FACESETS, layout.SELECTIONS),
-    *(layout.UNSTEADIED, layout.QUALITY, layout.IDENTITY, layout.PREVIEWS, SCRATCH),
+    *(layout.UNSTEADIED, layout.QUALITY, layout.IDENTITY, layout.PREVIEWS, layout.OUTPUTS, layout.SCRATCH),
 )
 """Folders in which a file that no task is known to have made is the rest of one that was killed."""
 _LARGEST_TEXT = 64 * 1024 * 1024
@@ -47,12 +47,18 @@ class Purged:
 def purge(workspace: Workspace, record_id: str, *, outputs: bool) -> Purged:
     """Delete everything that comes from a record, then look whether anything is left.
 
-    Footage is never touched. What lies outside the workspace and is still what was written is named, and deleted where
-    ``outputs`` says so; the list of what came of whom, by which it was found, goes in any case.
+    Footage is never touched. Of a workspace in a bucket all objects are read. What lies outside the workspace and is
+    still what was written is named, and deleted where ``outputs`` says so; the list of what came of whom, by which it
+    was found, goes in any case.
 
     Raises:
         FaceswapError: something is left.
     """
+    with workspace.whole() as settle:
+        return _purge(workspace, record_id, settle, outputs=outputs)
+
+
+def _purge(workspace: Workspace, record_id: str, settle: Callable[[], None], *, outputs: bool) -> Purged:
     lineage = Lineage(workspace)
     known = lineage.read()
     derived = derivatives(workspace, record_id)
@@ -65,6 +71,7 @@ def purge(workspace: Workspace, record_id: str, *, outputs: bool) -> Purged:
     for folder in (*_checkpoints(workspace, record_id), *runs_showing(workspace, needles)):
         count += sum(path.is_file() for path in folder.rglob("*"))
         shutil.rmtree(folder)
+    settle()  # before the list forgets them: a purge that was killed is found unfinished
     lineage.keep(origin for origin in known if record_id not in origin.records)
     scanned, remaining = _proof(workspace, needles)
     named = tuple(map(str, outside))

@@ -7,7 +7,7 @@ import io
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from pathlib import Path
+from fnmatch import fnmatch
 
 import matplotlib
 import numpy as np
@@ -155,8 +155,7 @@ def _jitter(rows: Sequence[Row], column: str) -> float | None:
 
 def model_facts(workspace: Workspace, weights: FileRef) -> Json:
     """Name, sizes, sides and steps of the network in use; the colours of both sides, and what brings them together."""
-    path = Path(weights["path"])
-    facts = read_facts(path if path.is_absolute() else workspace.path(weights["path"]))
+    facts = read_facts(workspace.localize(weights["path"], weights["sha256"]))
     colors = {
         name: {
             "mean": one.mean.tolist(),
@@ -218,7 +217,8 @@ def loss_curve(workspace: Workspace, log: ManifestRef) -> str:
 
 def timelapse(workspace: Workspace, folder: str) -> list[Json]:
     """The pictures that a training left on its way: step, picture."""
-    found = sorted(workspace.path(folder).joinpath(TIMELAPSE).glob("step-*.png"))
+    names = workspace.pull(f"{folder}/{TIMELAPSE}", lambda name: fnmatch(name, "*/step-*.png"))
+    found = sorted(map(workspace.path, names))
     return [{"step": int(p.stem.partition("-")[2]), "picture": _data_uri("image/png", p.read_bytes())} for p in found]
 
 
@@ -240,7 +240,7 @@ def strip_of(workspace: Workspace, chunks: Sequence[ManifestRef]) -> list[Json]:
 
 def picture_uri(workspace: Workspace, picture: FileRef) -> str:
     """A published PNG as a data URI."""
-    return _data_uri("image/png", workspace.path(picture["path"]).read_bytes())
+    return _data_uri("image/png", workspace.localize(picture["path"], picture["sha256"]).read_bytes())
 
 
 def before_and_after(

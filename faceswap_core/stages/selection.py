@@ -10,7 +10,7 @@ from faceswap_core import layout, manifest
 from faceswap_core.errors import ManifestError
 from faceswap_core.manifest import Row
 from faceswap_core.schemas import SELECTION
-from faceswap_core.storage import Workspace, atomic_path
+from faceswap_core.storage import Workspace
 from faceswap_core.types import Json, ManifestRef
 
 FaceKey: TypeAlias = tuple[str, int, int]
@@ -37,11 +37,11 @@ def current_selection(workspace: Workspace) -> ManifestRef | None:
     Raises:
         ManifestError: the pointer or the manifest that it names is damaged.
     """
-    pointer = workspace.path(_POINTER)
-    if not pointer.is_file():
+    pointer, text = workspace.path(_POINTER), workspace.read(_POINTER)
+    if text is None:
         return None
     try:
-        ref = ref_of(json.loads(pointer.read_text()))
+        ref = ref_of(json.loads(text))
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise ManifestError(f"{pointer} names no selection ({error!r}): choose again, or remove it") from error
     if not workspace.holds(ref["path"], ref["sha256"]):
@@ -58,9 +58,7 @@ def ref_of(given: Json) -> ManifestRef:
 
 def use_selection(workspace: Workspace, ref: ManifestRef | None) -> None:
     """Let training in this workspace use a selection, or all faces again."""
-    pointer = workspace.path(_POINTER)
     if ref is None:
-        pointer.unlink(missing_ok=True)
-        return
-    with atomic_path(pointer) as temporary:
-        temporary.write_text(json.dumps(ref))
+        workspace.remove(_POINTER)
+    else:
+        workspace.write(_POINTER, json.dumps(ref).encode())

@@ -137,11 +137,16 @@ def sign_video(
                 )
     video = file_ref(output)
     about = {"name": output.name, "sha256": video["sha256"], "bytes": video["size"]}
-    sidecar = output.with_name(output.name + SIDECAR)
+    sidecar = sidecar_of(output)
     with atomic_path(sidecar) as temporary:
         temporary.write_text(sidecar_text(statement, about, identity), encoding="utf-8")
     _log.info("signed %s%s", output, "" if mime else ": its container holds no manifest, the sidecar is all")
     return SignedVideo(video=video, sidecar=file_ref(sidecar))
+
+
+def sidecar_of(output: Path) -> Path:
+    """The sidecar beside a finished video."""
+    return output.with_name(output.name + SIDECAR)
 
 
 def video_facts(path: Path) -> Json:

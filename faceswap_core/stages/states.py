@@ -51,12 +51,12 @@ def finished_picture(
         plate: the plate's frame; patches are laid over it.
     """
     if made["schema"] != schema_name(EXPORTED):
-        (chunk,) = manifest.stream(workspace, made, CHUNKS, ["path"])
-        frame = next(islice(decode_linear(workspace.path(chunk["path"])), offset, None), None)
+        (chunk,) = manifest.stream(workspace, made, CHUNKS, ["path", "sha256"])
+        frame = next(islice(decode_linear(workspace.localize(chunk["path"], chunk["sha256"])), offset, None), None)
         return None if frame is None else to_rgb(frame)
     for row in manifest.stream(workspace, made, EXPORTED):
         if row["frame_index"] == frame_index:
-            files = {file["role"]: workspace.path(file["file"]).read_bytes() for file in row["files"]}
+            files = {f["role"]: workspace.localize(f["file"], f["sha256"]).read_bytes() for f in row["files"]}
             if "image" in files:
                 return _picture(files["image"], exr=row["files"][0]["file"].endswith(".exr"))
             if files:

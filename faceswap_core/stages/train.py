@@ -18,9 +18,10 @@ from faceswap_core.errors import SettingsError
 from faceswap_core.models.checkpoint import Store, save_weights
 from faceswap_core.models.loop import Trainer, train
 from faceswap_core.models.meter import peak_memory
-from faceswap_core.models.parallel import place
+from faceswap_core.models.parallel import broadcast, place
 from faceswap_core.schemas import TRAIN_LOG
 from faceswap_core.stages.align import AlignedChunk
+from faceswap_core.stages.checkpoints import fetch_training, send_training
 from faceswap_core.stages.images import png
 from faceswap_core.stages.lease import lease
 from faceswap_core.stages.lineage import bind_checkpoint
@@ -30,7 +31,7 @@ from faceswap_core.stages.train_processes import check_processes, train_in_proce
 from faceswap_core.stages.training_faces import make_sampler, sampler_on
 from faceswap_core.stages.watch import Watch, preview_picture
 from faceswap_core.stages.weights import FINISHED, finished_weights, pick_device, resolve_precision
-from faceswap_core.storage import Workspace, atomic_path
+from faceswap_core.storage import Workspace
 from faceswap_core.threads import cap_threads
 from faceswap_core.trust.consent import NOBODY, Grant
 from faceswap_core.types import FileRef, Json, ManifestRef, Progress, no_progress
@@ -106,17 +107,21 @@ def train_model(
     cap_threads(runtime.threads)
     settings = settings.model_copy(update={"precision": resolve_precision(settings.precision, device)})
     key = folder_key(side_a, side_b, stats, names, settings, align, seed, device.type, selection)
-    folder = workspace.path(layout.checkpoint_folder(key))
+    name = layout.checkpoint_folder(key)
+    folder = workspace.path(name)
     colors = color_facts(workspace, stats)
     sides = (side_a, side_b)
     sampler = sampler_on(device, make_sampler(workspace, sides, names, colors, settings, align, seed, selection))
     about = {"settings": key, "versions": {name: version(name) for name in ("faceswap-pipeline", "torch")}}
     recipe = recipe_of(settings, align, seed, colors[names[1]])
     trainer = Trainer(recipe, device, about, compile=runtime.compile)
-    store = Store(folder, settings.keep_last, settings.keep_best)
-    with lease(folder) as renew:
+    store = Store(folder, settings.keep_last, settings.keep_best, lambda: send_training(workspace, name))
+    with lease(workspace, name, lambda: progress(0, settings.iterations, "waiting for its other trainer")) as renew:
+        if workspace.store and place()[1] > 1:
+            broadcast({}, device)  # no process reads before the first holds the lease
+        fetch_training(workspace, name)
         if place()[0] == 0:
-            bind_checkpoint(folder, consents)
+            bind_checkpoint(workspace, name, consents)
         if not trainer.restore(store) and settings.start_from:
             agreed = trainer.start_from(Path(finished_weights(settings.start_from)["path"]))
             _log.info("began with %d tensors of %s", agreed, settings.start_from)
@@ -154,7 +159,8 @@ def train_model(
         }
         if place()[0] != 0:
             return cast(Trained, {})  # the first process tells the others what it published
-        weights = _publish_weights(workspace, folder, trainer, facts)
+        weights = _publish_weights(workspace, name, trainer, facts)
+        send_training(workspace, name)
     rows = [vars(row) | {"losses": [{"name": k, "value": v} for k, v in row.losses.items()]} for row in trainer.log]
     preview = png(preview_picture(trainer, sampler))
     return Trained(
@@ -164,7 +170,7 @@ def train_model(
         samples_per_second=meter.samples_per_second,
         data_wait_share=meter.data_wait_share,
         peak_memory_bytes=peak_memory(device) if meter.steps else None,
-        folder=layout.checkpoint_folder(key),
+        folder=name,
     )
 
 
@@ -184,7 +190,7 @@ def order_of(
     """The arguments of a training as JSON."""
     branches = {"settings": settings, "align": align, "runtime": runtime}
     return {
-        **{"workspace": str(workspace.root), "side_a": list(side_a), "side_b": list(side_b), "stats": stats},
+        **{"workspace": workspace.address, "side_a": list(side_a), "side_b": list(side_b), "stats": stats},
         **{"names": list(names), "seed": seed, "selection": selection, "consents": dict(consents)},
         **{name: branch.model_dump(mode="json") for name, branch in branches.items()},
     }
@@ -218,10 +224,10 @@ def folder_key(
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _publish_weights(workspace: Workspace, folder: Path, trainer: Trainer, facts: Json) -> FileRef:
+def _publish_weights(workspace: Workspace, folder: str, trainer: Trainer, facts: Json) -> FileRef:
     with workspace.scratch(".safetensors") as temporary:
         save_weights(temporary, trainer.ema, facts)
-        ref = workspace.publish_file(workspace.relative(folder), f"weights-{trainer.step:08d}", temporary)
-    with atomic_path(folder / FINISHED) as pointer:
-        pointer.write_text(json.dumps({"file": Path(ref["path"]).name, "sha256": ref["sha256"]}))
+        ref = workspace.publish_file(folder, f"weights-{trainer.step:08d}", temporary)
+    pointer = {"file": Path(ref["path"]).name, "sha256": ref["sha256"]}
+    workspace.write(f"{folder}/{FINISHED}", json.dumps(pointer).encode())
     return ref

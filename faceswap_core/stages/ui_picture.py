@@ -29,7 +29,7 @@ def ui_picture(image: U8) -> str:
 
 def ui_file(workspace: Workspace, picture: FileRef) -> str:
     """A published picture."""
-    return ui_picture(unpack({"bytes": workspace.path(picture["path"]).read_bytes()}))
+    return ui_picture(unpack({"bytes": workspace.localize(picture["path"], picture["sha256"]).read_bytes()}))
 
 
 def ui_before_and_after(

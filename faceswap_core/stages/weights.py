@@ -11,7 +11,6 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from faceswap_core import layout
 from faceswap_core.config import AlignSettings, RuntimeSettings, TrainSettings
 from faceswap_core.config_align import VIEWS
 from faceswap_core.errors import EnvironmentFault, ManifestError, SettingsError
@@ -161,22 +160,6 @@ def finished_weights(folder: Path) -> FileRef:
     return FileRef(path=str(path.absolute()), sha256=digest, size=path.stat().st_size)
 
 
-def newest_weights(workspace: Workspace) -> FileRef:
-    """The weights of the training that ended last in a workspace.
-
-    Raises:
-        SettingsError: none has ended there.
-        ManifestError: they were altered.
-    """
-    ended = workspace.root.joinpath(layout.CHECKPOINTS).glob(f"*/{FINISHED}")
-    latest = max(ended, key=lambda path: path.stat().st_mtime_ns, default=None)
-    if latest is None:
-        raise SettingsError(
-            f"no training has ended in {workspace.root}: run the job first, or name a finished one by train.model"
-        )
-    return finished_weights(latest.parent)
-
-
 def pick_device(runtime: RuntimeSettings) -> torch.device:
     """The device that the settings and the machine allow.
 
@@ -204,8 +187,7 @@ class Swapper:
 
     def __init__(self, workspace: Workspace, weights: FileRef, device: torch.device) -> None:
         """Load weights, from this workspace or from an absolute path."""
-        path = Path(weights["path"])
-        path = path if path.is_absolute() else workspace.path(weights["path"])
+        path = workspace.localize(weights["path"], weights["sha256"])
         if not path.is_file() or sha256_file(path) != weights["sha256"]:
             raise ManifestError(f"weights {path} are missing or were altered: run the same command again")
         self.facts = read_facts(path)

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flows.cli.faces import group as group
-from flows.cli.options import AsJson, Debug
+from flows.cli.options import AsJson, Debug, place
 from flows.cli.session import refusing
 
 if TYPE_CHECKING:
     from faceswap_core.stages.faceset import Faceset
     from faceswap_core.types import Json
 
-Place = Annotated[Path, typer.Argument(metavar="JOB", help="Job file, or its workspace.", show_default=False)]
+Place = Annotated[
+    Any, typer.Argument(parser=place, metavar="JOB", help="Job file, or its workspace.", show_default=False)
+]
 Subject = Annotated[str | None, typer.Option(help="Only this person's faces.", show_default=False)]
 Where = Annotated[
     str, typer.Argument(metavar="WHERE", help="Such as 'sharpness < 20 or abs(yaw) > 60'.", show_default=False)
@@ -105,7 +107,7 @@ def best(
     _conduct(job, choose, as_json=as_json, debug=debug)
 
 
-def _conduct(job: Path, work: Callable[[Faceset], Json], *, as_json: bool, debug: bool) -> None:
+def _conduct(job: Path | str, work: Callable[[Faceset], Json], *, as_json: bool, debug: bool) -> None:
     """Open the faceset, do the work and print what it gives."""
     with refusing(as_json=as_json, debug=debug):
         from faceswap_core.stages.faceset import Faceset
@@ -117,9 +119,9 @@ def _conduct(job: Path, work: Callable[[Faceset], Json], *, as_json: bool, debug
         _show(given)
 
 
-def _workspace(job: Path) -> Path:
-    """The workspace of a job file; any other path is taken for the workspace itself."""
-    if job.suffix != ".toml" and not job.is_file():
+def _workspace(job: Path | str) -> Path | str:
+    """The workspace of a job file; anything else is taken for the workspace itself."""
+    if isinstance(job, str) or (job.suffix != ".toml" and not job.is_file()):
         return job
     from faceswap_core.jobfile import load_job
 

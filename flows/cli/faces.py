@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.options import AsJson, Debug, Overrides
+from flows.cli.options import AsJson, Debug, Overrides, place
 from flows.cli.session import conduct, refusing
 
 if TYPE_CHECKING:
@@ -28,8 +28,13 @@ def scan(
         str | None, typer.Option(help="Detector; by default detect.backend's.", show_default=False)
     ] = None,
     workspace: Annotated[
-        Path | None,
-        typer.Option(help="Folder for what is made on the way; by default VIDEO.scan here.", show_default=False),
+        Any,
+        typer.Option(
+            parser=place,
+            metavar="PLACE",
+            help="For what is made on the way; by default VIDEO.scan here.",
+            show_default=False,
+        ),
     ] = None,
     override: Overrides = None,
     as_json: AsJson = False,

@@ -11,6 +11,19 @@ if TYPE_CHECKING:
     from faceswap_core.config import JobSettings
 
 JobFile = Annotated[Path, typer.Argument(help="Job file (TOML).", show_default=False)]
+
+
+def place(text: str) -> Path | str:
+    """A workspace as an option names it."""
+    from faceswap_core.errors import SettingsError
+    from faceswap_core.storage import place_of
+
+    try:
+        return place_of(text)
+    except SettingsError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, such as encode.crf=12; may be repeated."),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from flows.cli.consent import told
-from flows.cli.options import AsJson
+from flows.cli.options import AsJson, place
 
 if TYPE_CHECKING:
     from faceswap_core.types import Json
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 def purge(
     record: Annotated[str, typer.Argument(help="record_id, or the record's file.", show_default=False)],
-    workspace: Annotated[Path, typer.Option(help="Workspace to purge.", show_default=False)],
+    workspace: Annotated[
+        Any, typer.Option(parser=place, metavar="PLACE", help="Workspace to purge.", show_default=False)
+    ],
     outputs: Annotated[bool, typer.Option("--outputs", help="Delete finished videos and folders too.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -25,7 +27,7 @@ def purge(
     Footage stays.
 
     Finished videos and other files outside the workspace are named, with the command that deletes them: the workspace
-    knows them no longer.
+    knows them no longer. Other machines forget their copies of a workspace in a bucket when they next use it.
     """
 
     def work() -> Json:
@@ -35,7 +37,7 @@ def purge(
         from faceswap_core.trust.consent import read_record
         from flows.purge import purge_everywhere
 
-        if not workspace.is_dir():
+        if isinstance(workspace, Path) and not workspace.is_dir():
             raise SettingsError(f"workspace {workspace} is no folder: name the one that the job used")
         file = Path(record)
         record_id = read_record(read_signed(file), record).record_id if file.is_file() else record

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.options import AsJson, Debug, Overrides
+from flows.cli.options import AsJson, Debug, Overrides, place
 from flows.cli.session import conduct, refusing
 
 if TYPE_CHECKING:
@@ -18,7 +18,10 @@ def recode(
     video: Annotated[Path, typer.Argument(metavar="IN", help="Video to read.", show_default=False)],
     output: Annotated[Path, typer.Argument(metavar="OUT", help="Video to write.", show_default=False)],
     workspace: Annotated[
-        Path | None, typer.Option(help="Folder for what is made on the way; by default OUT.work.", show_default=False)
+        Any,
+        typer.Option(
+            parser=place, metavar="PLACE", help="For what is made on the way; by default OUT.work.", show_default=False
+        ),
     ] = None,
     override: Overrides = None,
     as_json: AsJson = False,

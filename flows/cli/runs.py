@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.options import AllowTest, AsJson, Debug, Force
+from flows.cli.options import AllowTest, AsJson, Debug, Force, place
 from flows.cli.session import conduct, refusing
 
 if TYPE_CHECKING:
     from faceswap_core.types import Json
 
 app = typer.Typer(no_args_is_help=True, help="Runs of a workspace.")
-Place = Annotated[Path, typer.Option("--workspace", help="Workspace of the job.", show_default="this folder")]
+Place = Annotated[
+    Any,
+    typer.Option(
+        "--workspace", parser=place, metavar="PLACE", help="Workspace of the job.", show_default="this folder"
+    ),
+]
 Name = Annotated[str, typer.Argument(metavar="RUN", help="Name of a run, or its end, or 'last'.", show_default=False)]
 _SHOWN = ("run", "state", "began", "ended", "seconds", "host", "pid", "flow_run", "folder")
 
 
 @app.command("list")
-def list_runs(workspace: Place = Path(), as_json: AsJson = False, debug: Debug = False) -> None:
+def list_runs(workspace: Place = ".", as_json: AsJson = False, debug: Debug = False) -> None:
     """Name every run with its state, the oldest first."""
     with refusing(as_json=as_json, debug=debug):
         from flows.history import runs_of
@@ -34,12 +39,13 @@ def list_runs(workspace: Place = Path(), as_json: AsJson = False, debug: Debug =
 
 
 @app.command("show")
-def show_run(run: Name, workspace: Place = Path(), as_json: AsJson = False, debug: Debug = False) -> None:
+def show_run(run: Name, workspace: Place = ".", as_json: AsJson = False, debug: Debug = False) -> None:
     """Say how a run went: its state, frames, stages and files."""
     with refusing(as_json=as_json, debug=debug):
-        from flows.history import find
+        from flows.history import fetch_folder, find
 
         facts = find(workspace, run)
+        fetch_folder(workspace, facts)
         report = Path(facts["folder"], "report.json")
         figures = json.loads(report.read_text()) if report.is_file() else {}
         shown = _short(facts) | {name: figures[name] for name in ("frames", "stages") if name in figures}
@@ -51,7 +57,7 @@ def show_run(run: Name, workspace: Place = Path(), as_json: AsJson = False, debu
 
 
 @app.command("cancel")
-def cancel_run(run: Name, workspace: Place = Path(), as_json: AsJson = False, debug: Debug = False) -> None:
+def cancel_run(run: Name, workspace: Place = ".", as_json: AsJson = False, debug: Debug = False) -> None:
     """Stop a run after its running chunks; it can be resumed."""
     with refusing(as_json=as_json, debug=debug):
         from flows.history import cancel, find
@@ -65,7 +71,7 @@ def cancel_run(run: Name, workspace: Place = Path(), as_json: AsJson = False, de
 @app.command("resume")
 def resume_run(
     run: Name,
-    workspace: Place = Path(),
+    workspace: Place = ".",
     force: Force = False,
     allow_test_consent: AllowTest = False,
     as_json: AsJson = False,
@@ -79,7 +85,7 @@ def resume_run(
 @app.command("retry")
 def retry_run(
     run: Name,
-    workspace: Place = Path(),
+    workspace: Place = ".",
     failed_only: Annotated[
         bool, typer.Option("--failed-only", help="Make the chunks with failed frames again, and only them.")
     ] = False,
@@ -94,7 +100,7 @@ def retry_run(
 
 
 def _again(
-    run: str, workspace: Path, allowed: dict[str, bool], *, as_json: bool, debug: bool, failed_only: bool = False
+    run: str, workspace: Path | str, allowed: dict[str, bool], *, as_json: bool, debug: bool, failed_only: bool = False
 ) -> None:
     with refusing(as_json=as_json, debug=debug):
         from flows.history import find, forget_failed_chunks, is_alive, settings_of

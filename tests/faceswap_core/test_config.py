@@ -111,10 +111,21 @@ class TestJobFile:
         assert job.train.arcface_file.is_absolute()
         assert job.train.model is None
 
-    def test_object_store_as_workspace_is_refused_by_name(self, write):
-        message = refused(write(JOB.replace('"work/interview"', '"s3://bucket/prefix"')))
-        assert "s3://bucket/prefix" in message
+    def test_prefix_of_a_bucket_stays_what_it_is(self, write):
+        job = load_job(write(JOB.replace('"work/interview"', '"s3://bucket/some/prefix/"')))
+        assert job.workspace == "s3://bucket/some/prefix"
+        assert JobSettings.model_validate(job.model_dump(mode="json")) == job
+
+    @pytest.mark.parametrize("place", ["gs://bucket/prefix", "https://example.org/x", "s3:/bucket/prefix"])
+    def test_workspace_on_another_store_is_refused_by_name(self, write, place):
+        message = refused(write(JOB.replace('"work/interview"', f'"{place}"')))
+        assert place in message
         assert "workspace" in message
+
+    @pytest.mark.parametrize("key", ["plate.video", "train.model", "output.video", "detect.model_file"])
+    def test_other_paths_in_a_bucket_are_refused_by_name(self, write, key):
+        with pytest.raises(SettingsError, match="only the workspace can be there"):
+            load_job(write(), [f"{key}=s3://bucket/x"])
 
     def test_missing_file_is_refused(self, tmp_path):
         assert "cannot be read" in refused(tmp_path / "none.toml")

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from faceswap_core import manifest, storage
+from faceswap_core import localfile, manifest
 from faceswap_core.errors import DiskFullError, EnvironmentFault, ManifestError, SettingsError
 from faceswap_core.models.checkpoint import save_weights
 from faceswap_core.schemas import REPORT
@@ -75,7 +75,7 @@ class TestAtomicPath:
         def full(*_):
             raise OSError(number, os.strerror(number))
 
-        monkeypatch.setattr(storage.os, call, full)
+        monkeypatch.setattr(localfile.os, call, full)
         with pytest.raises(DiskFullError, match="free some space") as caught, atomic_path(tmp_path / "a") as temporary:
             temporary.write_text("x")
         assert caught.value.exit_code == 3
@@ -86,7 +86,7 @@ class TestAtomicPath:
         def broken(*_):
             raise OSError(errno.EIO, "broken")
 
-        monkeypatch.setattr(storage.os, "fsync", broken)
+        monkeypatch.setattr(localfile.os, "fsync", broken)
         with pytest.raises(OSError, match="broken") as caught, atomic_path(tmp_path / "a"):
             pass
         assert caught.value.errno == errno.EIO
@@ -196,10 +196,15 @@ class TestWorkspacePaths:
     def test_relative_is_the_inverse_of_path(self, workspace):
         assert workspace.relative(workspace.path("a/b.parquet")) == "a/b.parquet"
 
-    @pytest.mark.parametrize("root", ["s3://bucket/x", "file:///x"])
-    def test_object_store_is_refused_by_name(self, root):
-        with pytest.raises(SettingsError, match="not a local folder"):
+    @pytest.mark.parametrize("root", ["file:///x", "gs://bucket/x", "s3://b", "s3://bucket/../x", "s3:/bucket/x"])
+    def test_other_urls_are_refused_by_name(self, root):
+        with pytest.raises(SettingsError, match="no place for a workspace: name a folder or s3://"):
             Workspace(root)
+
+    def test_secret_in_an_address_is_not_repeated(self):
+        with pytest.raises(SettingsError) as caught:
+            Workspace("s3://key:secret@bucket/x")
+        assert "secret" not in str(caught.value).replace("AWS_SECRET_ACCESS_KEY", "")
 
     def test_free_bytes_of_a_folder_that_is_not_there_yet(self, tmp_path):
         assert free_bytes(tmp_path / "a" / "b") > 0
@@ -229,7 +234,7 @@ class TestDigest:
         assert sha256_file(path) == hashlib.sha256(b"bbb").hexdigest()
 
     def test_rewrite_within_one_tick_of_a_coarse_clock_is_noticed(self, tmp_path):
-        now = storage.time.time_ns()
+        now = localfile.time.time_ns()
 
         class Coarse(type(tmp_path)):
             """A path on a file system whose clock stood still since ``now``."""
@@ -247,11 +252,11 @@ class TestDigest:
     def test_settled_file_is_read_once(self, tmp_path, monkeypatch):
         path = tmp_path / "a"
         path.write_bytes(b"aaa")
-        later = storage.time.time_ns() + 10**9
-        monkeypatch.setattr(storage.time, "time_ns", lambda: later)
+        later = localfile.time.time_ns() + 10**9
+        monkeypatch.setattr(localfile.time, "time_ns", lambda: later)
         reads = []
         real = hashlib.file_digest
-        monkeypatch.setattr(storage.hashlib, "file_digest", lambda *a: reads.append(1) or real(*a))
+        monkeypatch.setattr(localfile.hashlib, "file_digest", lambda *a: reads.append(1) or real(*a))
         assert sha256_file(path) == sha256_file(path)
         assert len(reads) == 1
 

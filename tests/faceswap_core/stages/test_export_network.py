@@ -64,7 +64,7 @@ class Studio:
         grants = ConsentGate(self.job(), allow_test=False).check("training")
         path = self.folder / "ws" / "checkpoints" / key / "weights.safetensors"
         path.parent.mkdir(parents=True)
-        bind_checkpoint(path.parent, grants)
+        bind_checkpoint(Workspace(self.folder / "ws"), f"checkpoints/{key}", grants)
         save_weights(path, MODELS["original"](build), facts | {"consents": grants})
         (path.parent / FINISHED).write_text(json.dumps({"file": path.name, "sha256": sha256_file(path)}))
 

@@ -11,7 +11,7 @@ from faceswap_core.errors import FaceswapError
 from faceswap_core.schemas import REPORT
 from faceswap_core.stages.lineage import Lineage, Origin, note_made, note_sources
 from faceswap_core.stages.purge import purge
-from faceswap_core.storage import SCRATCH, Workspace, file_ref, sha256_file
+from faceswap_core.storage import Workspace, file_ref, sha256_file
 from flows.cli import app
 
 A, B = "record-of-a", "record-of-b"
@@ -101,11 +101,14 @@ def test_the_command_names_each_output_that_it_leaves_and_how_to_delete_it(work,
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4", "b.mp4", "ws"]
 
 
-KEPT = {layout.ACTORS, layout.PROOFS, layout.CHECKPOINTS, layout.RUNS, layout.RESULTS, layout.LINEAGE}
+KEPT = {layout.ACTORS, layout.PROOFS, layout.CHECKPOINTS, layout.RUNS, layout.RESULTS}
+KEPT |= {layout.LINEAGE, layout.LINEAGE_PARTS}
 """Footage, what was proven of it, and what is looked through instead of being cleared."""
 
 
-@pytest.mark.parametrize("folder", sorted({v for k, v in vars(layout).items() if k.isupper()} - KEPT | {SCRATCH}))
+@pytest.mark.parametrize(
+    "folder", sorted({v for k, v in vars(layout).items() if k.isupper() and isinstance(v, str)} - KEPT)
+)
 def test_the_rest_of_a_killed_task_goes_too(work, folder):
     stray = work.root / folder / "0001" / "image-1.png"
     stray.parent.mkdir(parents=True)
