@@ -11,7 +11,7 @@ from faceswap_core.stages.assemble import assemble_video
 from faceswap_core.stages.decode import decode_frames, plan_video, video_ref
 from faceswap_core.stages.encode import reencode_chunk
 from faceswap_core.stages.sign import sign_video
-from faceswap_core.storage import Workspace
+from faceswap_core.storage import Workspace, file_ref
 from faceswap_core.trust.identity import make_test_chain, utc_now
 from faceswap_core.trust.label import label_facts
 from faceswap_core.video.render import write_video
@@ -70,6 +70,7 @@ def finished(folder, plate, signer, name, produce_id="job-1", said=None):
     )
     chunks = [encode(ref) for ref in frames]
     draft = workspace.root / "assembled" / name
-    assembled = assemble_video(workspace, video, frames, chunks, draft, produce_id)
-    signed = sign_video(assembled["video"], video, said or statement(), signer, folder / name)
+    made = assemble_video(workspace, video, frames, chunks, draft, produce_id)["video"]
+    assembled = file_ref(workspace.localize(made["path"], made["sha256"]))
+    signed = sign_video(assembled, video, said or statement(), signer, folder / name)
     return Path(signed["video"]["path"])
