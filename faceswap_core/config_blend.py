@@ -32,10 +32,10 @@ class BlendSettings(Branch):
     ``poisson``: the patch's detail on the colours around it; ``learned``: the network's own alpha."""
     color: Literal["none", "mean", "reinhard", "histogram", "mkl", "detail"] = "mean"
     """How the patch's colours are brought to those of the plate's face; ``detail`` takes coarse structure from it."""
-    mask: Literal["either", "learned", "plate", "both"] = "either"
-    """``learned``: where the network drew a face; ``plate``: the plate's own face mask; ``either``: in one of them, so
-    that nothing of the plate's face stays where the other is narrower or seen from elsewhere; ``both``: in both. Beyond
-    what the network drew, its skin is continued."""
+    mask: Literal["plate", "learned", "either", "both"] = "plate"
+    """``plate``: the plate's own face mask, so that nothing of its face stays and nothing beside it is painted over;
+    ``learned``: where the network drew a face; ``either``: in one of them; ``both``: in both. Beyond what the network
+    drew, its skin is continued."""
     feather: float = Field(default=0.13, ge=0, le=0.5)
     """Width of the soft edge as a share of the patch's side."""
     sharpen: float = Field(default=0.6, ge=0, le=5)

@@ -37,19 +37,19 @@ def combined(learned: U8, plate: U8 | None, source: MaskSource) -> U8:
     Args:
         learned: what the network drew as its face.
         plate: where the plate shows a face that may be replaced (hull without what covers it); None: not known.
-        source: ``either`` is the larger of both at each pixel, of the learned alone where the plate's is not known;
-            ``both`` the smaller.
+        source: ``plate`` and ``either`` are the learned one where the plate's is not known. ``either`` is the larger of
+            both at each pixel, ``both`` the smaller.
 
     Raises:
-        ValueError: the plate's mask is asked for and there is none.
+        ValueError: both masks are asked for and there is one.
     """
-    if source == "learned" or (source == "either" and plate is None):
+    if source == "learned" or (source != "both" and plate is None):
         return learned
     if plate is None:
         raise ValueError(f"blend.mask is {source!r}, but the patch came without the plate's mask: use 'learned'")
-    if source == "either":
-        return np.maximum(learned, plate)
-    return plate if source == "plate" else np.minimum(learned, plate)
+    if source == "plate":
+        return plate
+    return np.maximum(learned, plate) if source == "either" else np.minimum(learned, plate)
 
 
 def drawn_in(mask: U8, edge: Edge) -> U8:
