@@ -112,7 +112,7 @@ def test_what_the_network_left_out_of_the_plates_face_is_covered_with_its_skin()
 
 def test_a_missing_mask_fails_the_frame_and_says_why():
     picture = frame()
-    state, reason = paste_all(picture, [row()], False, BlendSettings(mask="plate"), BARE)
+    state, reason = paste_all(picture, [row()], False, BlendSettings(mask="both"), BARE)
     assert state == "failed"
     assert "blend.mask" in reason
 
