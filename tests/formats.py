@@ -159,7 +159,7 @@ def _load_state(folder):
 
 
 def _take(folder):
-    with lease(folder):
+    with lease(Workspace(folder.parent), folder.name):
         pass
 
 
