@@ -94,7 +94,7 @@ def test_a_run_has_tags_bars_and_an_event_of_its_end(server, tmp_path):
     flow_run = ask(server, "/flow_runs/filter", {"flow_runs": {"id": {"any_": [facts["flow_run"]]}}})[0]
     assert flow_run["tags"] == ["job:recode a.mp4"]
     bars = ask(server, "/artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [facts["flow_run"]]}}})
-    ours = [(bar["type"], bar["key"], bar["data"]) for bar in bars if bar["key"]]  # Prefect's own, of results, have none
+    ours = [(bar["type"], bar["key"], bar["data"]) for bar in bars if bar["key"]]  # results have none
     assert ours == [("progress", "decode-frames", 70.0)]
     wanted = {"filter": {"event": {"name": ["faceswap.run.failed"]}}}
     end = time.monotonic() + 60
