@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from faceswap_core.models.faces import Chips
 from faceswap_core.types import F32, F64, I64, U8
 
 GRID = 5
@@ -124,41 +125,53 @@ def _regular() -> C128:
     return regular
 
 
-def sample_pairs(chips: U8, chosen: I64, grids: F32, resolution: int) -> U8:
+def sample_pairs(chips: Chips, chosen: I64, grids: F32, resolution: int) -> tuple[U8, U8]:
     """Draw one warped view and one target view from each chosen chip, both by one look-up.
 
     Args:
-        chips: (M, S, S, C) RGB, mask and whatever else lies in the chip.
+        chips: M of them.
         chosen: (N,) which of them.
         grids: (N, 2, 2, 5, 5) of `chip_grids`.
         resolution: side R of the views in pixels.
 
     Returns:
-        (N, 2R, R, C), the warped view above the target; beyond the chip its border repeats.
+        RGB and mask (N, 2R, R, 4), the warped view above the target, and the target's features (N, F, R, R); beyond
+        the chip its border repeats.
     """
-    out = np.empty((len(chosen), 2 * resolution, resolution, chips.shape[3]), np.uint8)
-    for number, (x, y), view in zip(chosen, pixel_maps(grids, resolution), out, strict=True):
-        cv2.remap(chips[number], x, y, cv2.INTER_LINEAR, dst=view, borderMode=cv2.BORDER_REPLICATE)
-    return out
+    colors = np.empty((len(chosen), 2 * resolution, resolution, 4), np.uint8)
+    features = np.empty((len(chosen), chips.features.shape[1], resolution, resolution), np.uint8)
+    maps = pixel_maps(grids, resolution)
+    for number, (x, y), view, planes in zip(chosen, maps, colors, features, strict=True):
+        cv2.remap(chips.colors[number], x, y, cv2.INTER_LINEAR, dst=view, borderMode=cv2.BORDER_REPLICATE)
+        x, y = x[resolution:], y[resolution:]
+        for plane, drawn in zip(chips.features[number], planes, strict=True):
+            cv2.remap(plane, x, y, cv2.INTER_LINEAR, dst=drawn, borderMode=cv2.BORDER_REPLICATE)
+    return colors, features
 
 
-def sample_pairs_on(chips: Tensor, chosen: Tensor, grids: Tensor, resolution: int) -> Tensor:
+def sample_pairs_on(
+    chips: tuple[Tensor, Tensor], chosen: Tensor, grids: Tensor, resolution: int
+) -> tuple[Tensor, Tensor]:
     """The same by `grid_sample`, on the device where the chips lie.
 
     Args:
-        chips: (M, S, S, C) uint8.
+        chips: colours (M, S, S, 4) and features (M, F, S, S), uint8.
         chosen: (N,) which of them.
         grids: (N, 2, 2, 5, 5) of `chip_grids`.
         resolution: side R of the views in pixels.
 
     Returns:
-        (N, C, 2R, R) float32 0..255, the warped view above the target.
+        (N, 4, 2R, R) and (N, F, R, R), float32 0..255.
     """
     weights = torch.from_numpy(_interpolation(resolution)).to(grids.device)
     maps = (weights @ (grids @ weights.T)).flatten(2, 3).movedim(1, -1)  # (N, 2R, R, 2)
-    places = maps * (2 / (chips.shape[1] - 1)) - 1
-    views = chips[chosen].permute(0, 3, 1, 2).float()
-    return functional.grid_sample(views, places, mode="bilinear", padding_mode="border", align_corners=True)
+    places = maps * (2 / (chips[0].shape[1] - 1)) - 1
+    colors, features = chips[0][chosen].permute(0, 3, 1, 2).float(), chips[1][chosen].float()
+    return _looked_up(colors, places), _looked_up(features, places[:, resolution:])
+
+
+def _looked_up(images: Tensor, places: Tensor) -> Tensor:
+    return functional.grid_sample(images, places, mode="bilinear", padding_mode="border", align_corners=True)
 
 
 def random_light(rng: np.random.Generator, count: int, how: Augmentation) -> tuple[F32, F32]:

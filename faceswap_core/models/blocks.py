@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from faceswap_core.models.conv import Conv
 from faceswap_core.models.parallel import equal_parts, gathered, own_part
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -28,7 +29,7 @@ class Down(nn.Module):
     def __init__(self, inputs: int, outputs: int) -> None:
         """Set channel counts."""
         super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, 5, stride=2, padding=2)
+        self.conv = Conv(inputs, outputs, 5, stride=2, padding=2)
         self.act = nn.LeakyReLU(0.1, inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -43,7 +44,7 @@ class Up(nn.Module):
     def __init__(self, inputs: int, outputs: int) -> None:
         """Set channel counts."""
         super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs * 4, 3, padding=1)
+        self.conv = Conv(inputs, outputs * 4, 3, padding=1)
         self.act = nn.LeakyReLU(0.1, inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -83,8 +83,8 @@ class Sampler:
     """Length of the latent vectors."""
     dropout: float = 0.0
     """Share of the latent vectors' entries that is set to zero."""
-    resident: tuple[Tensor, Tensor] | None = None
-    """Chips of both sides in the memory of the device that draws the views; None draws them on the CPU."""
+    resident: tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
+    """Colours and features of both sides' chips in the memory of the device that draws views; None: the CPU does."""
     pinned: bool = False
     """Whether batches drawn on the CPU lie in memory that a GPU reads by itself."""
 
@@ -106,15 +106,15 @@ class Sampler:
     def _views(self, side: Side, other: Side, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         own = draw_numbers(rng, side, other, self.batch, self.how).part(own_slice(self.batch))
         maps = (own.grids, own.similarity, own.flips)
-        grids = chip_grids(maps, size=side.chips.shape[1], coverage=self.coverage)
+        grids = chip_grids(maps, size=side.chips.side, coverage=self.coverage)
         if self.resident is None:
-            pairs = sample_pairs(side.chips, own.chosen, grids, self.resolution)
-            views = torch.from_numpy(pairs).permute(0, 3, 1, 2).float()
+            colors, features = sample_pairs(side.chips, own.chosen, grids, self.resolution)
+            views = torch.from_numpy(colors).permute(0, 3, 1, 2).float(), torch.from_numpy(features).float()
         else:
             chips = self.resident[0 if side is self.a else 1]
-            chosen, places = (torch.from_numpy(x).to(chips.device, non_blocking=True) for x in (own.chosen, grids))
+            chosen, places = (torch.from_numpy(x).to(chips[0].device, non_blocking=True) for x in (own.chosen, grids))
             views = sample_pairs_on(chips, chosen, places, self.resolution)
-        return finished(views, own)
+        return finished(*views, own)
 
     def batches(self, first: int, end: int) -> Generator[tuple[int, Batch]]:
         """Batches of steps first..end-1, one drawn ahead in a thread that leaves the other cores to the network."""
@@ -131,7 +131,7 @@ class Sampler:
         """Undisturbed views (M, 6, R, R) of the held-out stretch, at most ``most`` evenly spread ones."""
         count = len(side.held_out)
         chosen: I64 = np.unique(np.linspace(0, max(count - 1, 0), min(count, most)).round().astype(np.int64))
-        views = plain_views(side.held_out[chosen], resolution=self.resolution, coverage=self.coverage)
+        views = plain_views(side.held_out.joined(chosen), resolution=self.resolution, coverage=self.coverage)
         return to_network(views, side.scale, side.shift)
 
 

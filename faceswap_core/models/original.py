@@ -42,7 +42,7 @@ class Encoder(nn.Module):
         self.down = nn.Sequential(*(Down(i, o) for i, o in zip([3, *channels], channels, strict=False)))
         length = Original.code_length(build)
         self.flatten = nn.Flatten() if build.bottleneck == "dense" else nn.Identity()
-        self.squeeze = _narrow(build.bottleneck, deep, deep * side * side, length)
+        self.squeeze = _narrow(build, deep, deep * side * side, length)
         self.norm = SideNorm(length) if build.side_norm else None
         self.expand = _widen(build.bottleneck, deep, deep * side * side, length)
         self.unflatten = nn.Unflatten(1, (deep, side, side)) if build.bottleneck == "dense" else nn.Identity()
@@ -59,10 +59,10 @@ class Encoder(nn.Module):
         return out
 
 
-def _narrow(bottleneck: str, channels: int, flat: int, length: int) -> nn.Module:
-    if bottleneck == "dense":
-        return nn.Linear(flat, length)
-    return nn.Conv2d(channels, length, 1, bias=False) if bottleneck == "conv1x1" else nn.Identity()
+def _narrow(build: Build, channels: int, flat: int, length: int) -> nn.Module:
+    if build.bottleneck == "dense":
+        return nn.Linear(flat, length, bias=not build.side_norm)  # the norm would take a bias away again
+    return nn.Conv2d(channels, length, 1, bias=False) if build.bottleneck == "conv1x1" else nn.Identity()
 
 
 def _widen(bottleneck: str, channels: int, flat: int, length: int) -> nn.Module:

@@ -30,7 +30,7 @@ def relit(views: Tensor, gains: Tensor, slopes: Tensor) -> Tensor:
     down = (slopes[:, 1:] * axis).exp().repeat(1, views.shape[-2] // side)[:, None, :, None]
     tint = torch.ones(views.shape[:2], dtype=views.dtype, device=views.device)
     tint[:, :3] = gains
-    return views * (down * across) * tint[:, :, None, None]
+    return (views * tint[:, :, None, None]).mul_(down * across)
 
 
 def lab_shifted(colors: Tensor, shifts: Tensor) -> Tensor:

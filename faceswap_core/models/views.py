@@ -7,37 +7,39 @@ from typing import Any
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from faceswap_core.models.degrade import jpeg, motion_kernels, moved
 from faceswap_core.models.draws import Draws
 from faceswap_core.models.tint import lab_shifted, relit
 
 
-def finished(views: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+def finished(views: Tensor, features: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
     """Colour, light and degrade views.
 
     Args:
-        views: (N, C, 2R, R) float32 0..255: RGB, mask and what else lies in a chip, the warped view above the target.
+        views: (N, 4, 2R, R) float32 0..255: RGB and mask, the warped view above the target.
+        features: (N, F, R, R) float32 0..255, of the target.
         draws: their random numbers.
 
     Returns:
-        inputs (N, 3, R, R) and targets (N, C, R, R), 0..1 in the common colour space. Colours, light and motion blur
-        are those of the scene and the same in both; JPEG noise is in the input alone.
+        inputs (N, 3, R, R) and targets (N, 4 + F, R, R), 0..1 in the common colour space. Colours, light and motion
+        blur are those of the scene and the same in both; JPEG noise is in the input alone.
     """
     sent = _Sent(views.device)
     factors, offsets = sent(draws.factors), sent(draws.offsets)
-    drawn = views[:, 3:, views.shape[-1] :] / 255
-    colored = views * _wide(factors, views.shape[1], 1 / 255) + _wide(offsets, views.shape[1], 0.0)
+    side = views.shape[-1]
+    rest = torch.cat([views[:, 3:, side:], features], 1) / 255
+    colored = (views * _wide(factors)).add_(_wide(offsets))  # no fused one: it rounds by the batch's size
     if draws.lab.any():
         colored[:, :3] = lab_shifted(colored[:, :3], sent(draws.lab))
     colored = relit(colored, sent(draws.gains), sent(draws.slopes))
-    inputs, targets = colored[:, :3, : views.shape[-1]], colored[:, :, views.shape[-1] :]
-    targets[:, :3].clamp_(0, 1)  # what a sigmoid can reach
-    targets[:, 3:] = drawn
-    inputs, targets = (t.contiguous(memory_format=torch.channels_last) for t in (inputs, targets))
+    inputs = colored[:, :3, :side].contiguous(memory_format=torch.channels_last)
+    reached = colored[:, :3, side:].clamp(0, 1)  # by a sigmoid
+    targets = torch.cat([reached, rest], 1).contiguous(memory_format=torch.channels_last)
     if draws.lengths.any():
         blurred = draws.lengths.nonzero()[0]
-        kernels = motion_kernels(sent(draws.lengths[blurred]) * (views.shape[-1] / 64), sent(draws.angles[blurred]))
+        kernels = motion_kernels(sent(draws.lengths[blurred]) * (side / 64), sent(draws.angles[blurred]))
         for view in (inputs, targets):
             view[blurred] = moved(view[blurred], kernels)
     if draws.qualities.any():
@@ -56,6 +58,6 @@ class _Sent:
         return torch.from_numpy(numbers).to(self._device, non_blocking=True)
 
 
-def _wide(values: Tensor, channels: int, rest: float) -> Tensor:
-    """(N, 3) -> (N, C, 1, 1) with one value for every channel after RGB."""
-    return torch.cat([values, values.new_full((len(values), channels - 3), rest)], 1)[:, :, None, None]
+def _wide(values: Tensor) -> Tensor:
+    """(N, 3) -> (N, 4, 1, 1), 0 for the channel after RGB, whose values are taken from elsewhere."""
+    return functional.pad(values, (0, 1))[:, :, None, None]

@@ -16,13 +16,13 @@ import torch
 from faceswap_core.models import Build
 from faceswap_core.models.augment import Augmentation, chip_grids, random_maps, sample_pairs
 from faceswap_core.models.chips import Sampler
-from faceswap_core.models.faces import Side
+from faceswap_core.models.faces import Chips, Side
 from faceswap_core.models.loop import Trainer
 from faceswap_core.models.recipe import Recipe
 from faceswap_core.models.seed_loop import CHIP, VIEW, SeedLoop, seed_pairs
 from faceswap_core.stages.weights import resolve_precision
 from faceswap_core.threads import cap_threads
-from faceswap_core.types import U8, Json
+from faceswap_core.types import Json
 
 SEED_HOW = Augmentation(rotation=10, zoom=0.05, shift=0.05, flip=0.4, warp=0.03125, light=0, color=0)
 """The seeds' amounts of random change."""
@@ -45,8 +45,8 @@ def augmentation_figures(repeats: int) -> Iterator[Json]:
     before = torch.get_num_threads()
     cap_threads(1)
     chips, rng = _chips(), np.random.default_rng(0)
-    images = chips[..., :3] / 255.0
-    side = Side(chips, chips[:0], np.ones(3), np.zeros(3))
+    images = chips.colors[..., :3] / 255.0
+    side = Side(chips, Chips.of([]), np.ones(3), np.zeros(3))
     sampler = _sampler(side, side)
 
     def pairs() -> None:
@@ -64,8 +64,8 @@ def augmentation_figures(repeats: int) -> Iterator[Json]:
 def step_figures(repeats: int) -> Iterator[Json]:
     """CPU seconds of one iteration of `original` at full size, 64 px, 64 faces a side."""
     chips = _chips()
-    seed = SeedLoop(chips[..., :3], chips[..., :3], batch=_BATCH)
-    side = Side(chips, chips[:0], np.ones(3), np.zeros(3))
+    seed = SeedLoop(chips.colors[..., :3], chips.colors[..., :3], batch=_BATCH)
+    side = Side(chips, Chips.of([]), np.ones(3), np.zeros(3))
     trainer, sampler = full_size(resolve_precision("auto", torch.device("cpu"))), _sampler(side, side)
     ours: list[float] = []
     floors: list[dict[str, float]] = []
@@ -99,10 +99,10 @@ def full_size(precision: str) -> Trainer:
     return Trainer(recipe, torch.device("cpu"))
 
 
-def _chips() -> U8:
+def _chips() -> Chips:
     """128 chips of 256 px with mask, eyes and mouth, of blocks of noise."""
     coarse = np.random.default_rng(0).integers(0, 256, (128, CHIP // 8, CHIP // 8, 6), dtype=np.uint8)
-    return np.kron(coarse, np.ones((1, 8, 8, 1), np.uint8))
+    return Chips.of(np.kron(coarse, np.ones((1, 8, 8, 1), np.uint8)))
 
 
 def _sampler(a: Side, b: Side) -> Sampler:

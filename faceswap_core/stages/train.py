@@ -38,7 +38,7 @@ from faceswap_core.types import FileRef, Json, ManifestRef, Progress, no_progres
 
 _log = logging.getLogger(__name__)
 
-TRAINING_VERSION = 6
+TRAINING_VERSION = 7
 """Raised when equal settings and faces give other weights."""
 _NOT_IN_THE_FOLDER_KEY = {
     "iterations",

@@ -15,7 +15,7 @@ from faceswap_core.errors import NoFaceError
 from faceswap_core.models import MODELS
 from faceswap_core.models.augment import Augmentation
 from faceswap_core.models.chips import Sampler
-from faceswap_core.models.faces import Side, pose_weights
+from faceswap_core.models.faces import Chips, Side, pose_weights
 from faceswap_core.schemas import ALIGNED, MASKS
 from faceswap_core.stages.align import AlignedChunk
 from faceswap_core.stages.images import unpack
@@ -74,14 +74,17 @@ def sampler_on(device: torch.device, sampler: Sampler) -> Sampler:
     free, _ = torch.cuda.mem_get_info(device)
     if sampler.a.chips.nbytes + sampler.b.chips.nbytes > free / 2:
         return replace(sampler, pinned=True)
-    a, b = (torch.from_numpy(side.chips).to(device) for side in (sampler.a, sampler.b))
-    return replace(sampler, resident=(a, b))
+    sent = [
+        (torch.from_numpy(chips.colors).to(device), torch.from_numpy(chips.features).to(device))
+        for chips in (sampler.a.chips, sampler.b.chips)
+    ]
+    return replace(sampler, resident=(sent[0], sent[1]))
 
 
 def split_chips(
     workspace: Workspace, chunks: Sequence[AlignedChunk], share: float, dropped: Set[FaceKey] = frozenset()
-) -> tuple[U8, U8, F64]:
-    """Chips (N, S, S, 6) for training, the last ``share`` of every video held out, and poses (N, 2) of the former.
+) -> tuple[Chips, Chips, F64]:
+    """Chips for training, the last ``share`` of every video held out, and poses (N, 2) of the former.
 
     Interpolated and dropped faces are left out; a pose is yaw and pitch in degrees, NaN where it is not known.
     """
@@ -95,13 +98,8 @@ def split_chips(
         end = len(faces) - int(len(faces) * share)
         kept += faces[:end]
         held_out += [chip for chip, _ in faces[end:]]
-    empty = np.zeros((0, 8, 8, 6), np.uint8)
     poses = np.array([pose for _, pose in kept], np.float64).reshape(-1, 2)
-    return (
-        np.stack([chip for chip, _ in kept]) if kept else empty,
-        np.stack(held_out) if held_out else empty,
-        poses,
-    )
+    return Chips.of([chip for chip, _ in kept]), Chips.of(held_out), poses
 
 
 def _read_chips(

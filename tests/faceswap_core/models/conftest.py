@@ -3,7 +3,7 @@ import pytest
 
 from faceswap_core.models.augment import Augmentation
 from faceswap_core.models.chips import Sampler
-from faceswap_core.models.faces import Side
+from faceswap_core.models.faces import Chips, Side
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def make_sampler():
     def side(count, shift):
         coarse = rng.integers(30, 220, (count + 3, 12, 12, 6), dtype=np.uint8)
         chips = np.kron(coarse, np.ones((1, 8, 8, 1), np.uint8))
-        return Side(chips[:count], chips[count:], np.array([1.0, 0.9, 1.1]), np.full(3, shift))
+        return Side(Chips.of(chips[:count]), Chips.of(chips[count:]), np.array([1.0, 0.9, 1.1]), np.full(3, shift))
 
     how = Augmentation(rotation=10, zoom=0.05, shift=0.05, flip=0.4, warp=0.03, light=0.2, color=0.1)
     return Sampler(

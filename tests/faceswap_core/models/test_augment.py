@@ -15,20 +15,22 @@ from faceswap_core.models.augment import (
     sample_pairs,
     sample_pairs_on,
 )
+from faceswap_core.models.faces import Chips
 
 NOTHING = Augmentation(rotation=0, zoom=0, shift=0, flip=0, warp=0, light=0, color=0)
 FULL = Augmentation(rotation=10, zoom=0.05, shift=0.05, flip=0.4, warp=0.03, light=0.2, color=0.1)
 
 
-def chips(count=5, size=96, seed=0):
+def chips(count=5, size=96, seed=0, channels=4):
     rng = np.random.default_rng(seed)
-    coarse = rng.integers(0, 256, (count, size // 8, size // 8, 4), dtype=np.uint8)
+    coarse = rng.integers(0, 256, (count, size // 8, size // 8, channels), dtype=np.uint8)
     return np.kron(coarse, np.ones((1, 8, 8, 1), np.uint8))
 
 
 def pairs(how, seed=0, resolution=64, coverage=0.625, of=None):
     of = chips() if of is None else of
-    both = sample_pairs(of, np.arange(len(of)), grids_of(how, of, seed, coverage), resolution).astype(np.float32)
+    grids = grids_of(how, of, seed, coverage)
+    both = sample_pairs(Chips.of(of), np.arange(len(of)), grids, resolution)[0].astype(np.float32)
     return both[:, :resolution], both[:, resolution:]
 
 
@@ -55,21 +57,23 @@ def test_views_are_of_the_wanted_size():
 
 def test_chosen_chips_are_the_ones_drawn():
     of = np.arange(6, dtype=np.uint8)[:, None, None, None] * np.full((1, 96, 96, 4), 40, np.uint8)
-    both = sample_pairs(of, np.array([5, 0, 5]), grids_of(FULL, of[:3]), 64)
+    both, _ = sample_pairs(Chips.of(of), np.array([5, 0, 5]), grids_of(FULL, of[:3]), 64)
     assert both[:, 30, 30, 0].tolist() == [200, 0, 200]
 
 
 @pytest.mark.parametrize(("resolution", "coverage"), [(64, 0.625), (128, 0.9)])
 def test_both_ways_to_draw_give_the_same_views(resolution, coverage):
     """Where OpenCV places samples to 1/32 pixel, a chip of steps may differ by a few of its 255."""
-    smooth = cv2.GaussianBlur(chips(4).transpose(1, 2, 0, 3).reshape(96, 96, 16), (0, 0), 3)
-    of = np.ascontiguousarray(smooth.reshape(96, 96, 4, 4).transpose(2, 0, 1, 3))
+    smooth = cv2.GaussianBlur(chips(4, channels=6).transpose(1, 2, 0, 3).reshape(96, 96, 24), (0, 0), 3)
+    of = Chips.of(smooth.reshape(96, 96, 4, 6).transpose(2, 0, 1, 3))
     chosen, grids = np.array([3, 0, 2, 2, 1]), grids_of(FULL, chips(5), coverage=coverage)
-    by_remap = sample_pairs(of, chosen, grids, resolution)
-    given = (torch.from_numpy(x) for x in (of, chosen, grids))
-    by_grid_sample = sample_pairs_on(*given, resolution).permute(0, 2, 3, 1).numpy()
-    assert np.abs(by_remap - by_grid_sample).max() <= 1.6
-    assert np.abs(by_remap - by_grid_sample).mean() < 0.35
+    colors, features = sample_pairs(of, chosen, grids, resolution)
+    sent = torch.from_numpy(of.colors), torch.from_numpy(of.features)
+    on_device = sample_pairs_on(sent, torch.from_numpy(chosen), torch.from_numpy(grids), resolution)
+    assert features.shape == (5, 2, resolution, resolution)
+    for one, other in zip((colors.transpose(0, 3, 1, 2), features), on_device, strict=True):
+        assert np.abs(one - other.numpy()).max() <= 1.6
+        assert np.abs(one - other.numpy()).mean() < 0.35
 
 
 def test_target_map_is_the_similarity_itself():

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from faceswap_core.models.chips import to_network
-from faceswap_core.models.faces import Side
+from faceswap_core.models.faces import Chips, Side
 
 
 def same(one, two):
@@ -64,7 +64,7 @@ def test_dropout_keeps_the_mean_of_the_latent_vectors(sampler):
 def test_sides_are_not_mixed_up(sampler):
     def flat(value):
         chips = np.full((3, 96, 96, 6), value, np.uint8)
-        return Side(chips, chips, np.ones(3), np.zeros(3))
+        return Side(Chips.of(chips), Chips.of(chips), np.ones(3), np.zeros(3))
 
     how = replace(sampler.how, light=0, color=0)
     batch = replace(sampler, a=flat(51), b=flat(204), how=how).draw(0)
@@ -80,7 +80,7 @@ def test_colours_go_to_the_common_space_and_the_mask_does_not():
 
 def test_light_falls_alike_on_input_and_target_and_not_on_the_mask(sampler):
     flat = np.full((3, 96, 96, 6), 100, np.uint8)
-    side = Side(flat, flat, np.ones(3), np.zeros(3))
+    side = Side(Chips.of(flat), Chips.of(flat), np.ones(3), np.zeros(3))
     batch = replace(sampler, a=side, b=side).draw(0)
     assert batch.input_a.std() > 0.02
     torch.testing.assert_close(batch.input_a.clamp(0, 1), batch.target_a[:, :3])
@@ -89,7 +89,7 @@ def test_light_falls_alike_on_input_and_target_and_not_on_the_mask(sampler):
 
 def test_held_out_faces_are_undisturbed_and_evenly_spread(sampler):
     chips = np.arange(100, dtype=np.uint8)[:, None, None, None] * np.ones((1, 96, 96, 6), np.uint8)
-    side = Side(chips, chips, np.ones(3), np.zeros(3))
+    side = Side(Chips.of(chips), Chips.of(chips), np.ones(3), np.zeros(3))
     views = sampler.held_out(side, 5)
     assert (views[:, 0, 0, 0] * 255).round().tolist() == [0, 25, 50, 74, 99]
     assert sampler.held_out(side).shape == (64, 6, 64, 64)
@@ -97,5 +97,5 @@ def test_held_out_faces_are_undisturbed_and_evenly_spread(sampler):
 
 
 def test_without_held_out_faces_there_are_no_views(sampler):
-    empty = replace(sampler.a, held_out=np.zeros((0, 96, 96, 6), np.uint8))
+    empty = replace(sampler.a, held_out=Chips.of([]))
     assert sampler.held_out(empty).shape == (0, 6, 64, 64)

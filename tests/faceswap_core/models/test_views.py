@@ -8,7 +8,7 @@ import torch
 from faceswap_core.models.augment import Augmentation
 from faceswap_core.models.degrade import jpeg, motion_kernels, moved
 from faceswap_core.models.draws import draw_numbers
-from faceswap_core.models.faces import Side, pose_weights
+from faceswap_core.models.faces import Chips, Side, pose_weights
 from faceswap_core.models.tint import lab_shifted, relit
 
 NOTHING = Augmentation(rotation=0, zoom=0, shift=0, flip=0, warp=0, light=0, color=0)
@@ -87,7 +87,7 @@ class TestDraws:
     def side(self, count=20, level=100):
         chips = np.random.default_rng(level).integers(level - 40, level + 40, (count, 16, 16, 4)).astype(np.uint8)
         chips[..., 3] = 255
-        return Side(chips, chips[:0], np.ones(3), np.zeros(3))
+        return Side(Chips.of(chips), Chips.of([]), np.ones(3), np.zeros(3))
 
     def draw(self, count=2000, **changes):
         rng = np.random.default_rng(0)

@@ -165,8 +165,8 @@ class TestTrained:
         kept, held_out, poses = split_chips(chain.workspace, plate.aligned, 0.25)
         assert (len(kept), len(held_out), len(poses)) == (30, 10, 30)
         rows = [r for c in plate.aligned for r in manifest.stream(chain.workspace, c["aligned"], ALIGNED)]
-        assert (held_out[-1][..., :3] == unpack(rows[-1]["chip"])).all()
-        assert (kept[0][..., :3] == unpack(rows[0]["chip"])).all()
+        assert (held_out.colors[-1, ..., :3] == unpack(rows[-1]["chip"])).all()
+        assert (kept.colors[0, ..., :3] == unpack(rows[0]["chip"])).all()
         assert poses[3].tolist() == [rows[3]["yaw"], rows[3]["pitch"]]
 
 

@@ -7,7 +7,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from faceswap_core.config import TrainSettings
 from faceswap_core.models.augment import Augmentation
 from faceswap_core.models.chips import Sampler
-from faceswap_core.models.faces import Side
+from faceswap_core.models.faces import Chips, Side
 from faceswap_core.models.meter import LogRow
 from faceswap_core.stages.images import unpack
 from faceswap_core.stages.watch import EVENTS, TIMELAPSE, Watch, figures, is_due
@@ -29,7 +29,7 @@ class Drawn:
 @pytest.fixture
 def sampler():
     chips = np.random.default_rng(0).integers(0, 255, (6, 96, 96, 4), dtype=np.uint8)
-    side = Side(chips, chips, np.ones(3), np.zeros(3))
+    side = Side(Chips.of(chips), Chips.of(chips), np.ones(3), np.zeros(3))
     how = Augmentation(rotation=0, zoom=0, shift=0, flip=0, warp=0, light=0, color=0)
     return Sampler(side, side, seed=0, batch=2, resolution=64, coverage=0.625, how=how)
 
