@@ -82,6 +82,7 @@ def _dask(runtime: RuntimeSettings) -> TaskRunner[Any]:
         "processes": True,
         "dashboard_address": None,
         "host": "127.0.0.1",
+        "preload": "tasks.worker",
     }
     where = {"address": runtime.cluster} if runtime.cluster else {"cluster_kwargs": own}
     runner: TaskRunner[Any] = DaskTaskRunner(**where)

@@ -28,6 +28,11 @@ def prepare(parent: int) -> None:
     import tasks.faceset  # noqa: F401
 
 
+def dask_setup(worker: object) -> None:
+    """Begin a worker of a cluster that the run itself started: Dask calls this by its name."""
+    prepare(os.getppid())
+
+
 def _end_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(_SECONDS_BETWEEN_LOOKS)

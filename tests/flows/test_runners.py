@@ -78,17 +78,26 @@ def test_processes_recode_as_threads_do(server, clips, tmp_path):
     assert len(logged_at_the_server(server, "decoded 10 frames") - before) == 8
 
 
+@pytest.fixture(scope="module")
+def threads(server, tiny_job, tmp_path_factory):
+    """The job by threads, and the frames that it made."""
+    done = faceswap("run", own_job(tiny_job, tmp_path_factory.mktemp("threads") / "job"), seconds=900)
+    assert done.code == 0, done.stderr
+    done.frames = frames_of(done.last["output"])
+    return done
+
+
 @pytest.mark.release
 @pytest.mark.parametrize("runner", OTHERS)
-def test_a_whole_job_comes_out_the_same(server, first, tiny_job, tmp_path, runner):
+def test_a_whole_job_comes_out_the_same(threads, tiny_job, tmp_path, runner):
     job = own_job(tiny_job, tmp_path / runner)
     done = faceswap("run", job, "--set", f"runtime.runner={runner}", seconds=900)
     assert done.code == 0, done.stderr
-    assert frames_of(done.last["output"]) == frames_of(first.last["output"])
-    assert (done.computed, done.report["frames"]) == (first.computed, first.report["frames"])
-    assert (done.report["quality"], done.report["truth"]) == (first.report["quality"], first.report["truth"])
-    assert told_of(done.lines) == told_of(first.lines)
-    assert core_lines(done) == core_lines(first)
+    assert frames_of(done.last["output"]) == threads.frames
+    assert (done.computed, done.report["frames"]) == (threads.computed, threads.report["frames"])
+    assert (done.report["quality"], done.report["truth"]) == (threads.report["quality"], threads.report["truth"])
+    assert told_of(done.lines) == told_of(threads.lines)
+    assert core_lines(done) == core_lines(threads)
     assert all(stage["cpu_seconds"] > 0 for stage in done.report["stages"].values())
     again = faceswap("run", job, seconds=900)
     assert (again.code, again.computed) == (0, {})
@@ -107,7 +116,7 @@ def test_no_worker_outlives_a_killed_run(server, tiny_job, tmp_path, runner):
 
 @pytest.mark.release
 @pytest.mark.parametrize("runner", OTHERS)
-def test_an_interrupted_run_finishes_its_chunks_and_goes_on(server, first, tiny_job, tmp_path, runner):
+def test_an_interrupted_run_finishes_its_chunks_and_goes_on(threads, tiny_job, tmp_path, runner):
     job = own_job(tiny_job, tmp_path / runner)
     command = ("run", job, "--set", f"runtime.runner={runner}")
     with faceswap_until("detect-faces", 1, *command) as (process, _):
@@ -119,5 +128,5 @@ def test_an_interrupted_run_finishes_its_chunks_and_goes_on(server, first, tiny_
     assert left_of(workers) == []
     done = faceswap(*command, seconds=900)
     assert done.code == 0, done.stderr
-    assert 0 < done.computed["detect-faces"] < first.computed["detect-faces"]
-    assert frames_of(done.last["output"]) == frames_of(first.last["output"])
+    assert 0 < done.computed["detect-faces"] < threads.computed["detect-faces"]
+    assert frames_of(done.last["output"]) == threads.frames
