@@ -1,8 +1,8 @@
 """Every network on the same faces for the same CPU time, judged against the truth.
 
 Each pair of synthetic actors is rendered and analysed once, by the demonstration. Each network is then trained by
-`faceswap run` on the very same faces: a short while to learn what a step costs, then, going on from there, as many
-steps as the wanted CPU seconds hold. Figures are those of the report; beside them stand the mean face's and, for the
+`faceswap run` on the very same faces: a short while to learn what a step costs, then, going on from there, until
+the wanted CPU seconds are spent. Figures are those of the report; beside them stand the mean face's and, for the
 first network named, what the others make of its swap error (with the spread over pairs and seeds).
 
     python -m benchmarks.models [--workspace DIR] [--pairs 101-202,303-404] [--models original,modulated]
@@ -25,7 +25,9 @@ from benchmarks.swap_error import faceswap
 from faceswap_core.config_network import MODEL_DEFAULTS
 
 PROBE_STEPS = 40
-"""Steps from which the cost of one is learned."""
+"""Steps from which the cost of one is learned at first."""
+TOLERANCE = 0.05
+"""Share of the CPU seconds that a training may fall short by."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,15 @@ class Case:
 
     def judged(self, seconds: float) -> dict[str, Any]:
         """A row after equal CPU seconds of training."""
-        probe = self.run(PROBE_STEPS)
-        spent = float(probe["stages"]["train-model"]["cpu_seconds"])
-        steps = max(PROBE_STEPS + 1, round(seconds * PROBE_STEPS / spent))
-        report = self.run(steps)
-        spent += float(report["stages"]["train-model"]["cpu_seconds"])
+        steps, spent, added = 0, 0.0, PROBE_STEPS
+        while True:  # what a step costs is learned on the way: a short training costs more of them
+            steps += added
+            report = self.run(steps)
+            last = float(report["stages"]["train-model"]["cpu_seconds"])
+            spent += last
+            if spent > (1 - TOLERANCE) * seconds:
+                break
+            added = max(round((seconds - spent) * added / last), 1)
         truth, training = report["truth"], report["training"]
         row = {"model": self.model, "seed": self.seed, "parameters": parameters_of(training), "steps": steps}
         row |= {"cpu_seconds": round(spent, 1), "cpu_ms_per_step": round(1000 * spent / steps, 1)}
