@@ -26,7 +26,7 @@ from tasks import progress
 from tasks.options import device_digests, encoder_digests, gpu_slot, stage_task
 
 
-@stage_task(layout.SWAPPED, 6, run_name="swap-frames-{chunk_index:04d}", digests=device_digests, pooled=False)
+@stage_task(layout.SWAPPED, 7, run_name="swap-frames-{chunk_index:04d}", digests=device_digests, pooled=False)
 def swap_frames(
     workspace: str,
     chunk_index: int,

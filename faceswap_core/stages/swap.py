@@ -74,7 +74,7 @@ def _swap_group(
     views = plain_views(chips, resolution=swapper.resolution, coverage=align.coverage)
     drawn, free = swapper.draw_around(views, source=source, target=target, occlusion=occlusion)
     covers = [None] * len(group) if free is None else [pack(one) for one in _rounded(free * 255)]
-    back = swapper.facts.colors[source].to_common.inverse()
+    back = swapper.facts.to_plate(source, target)
     colors = back.apply(drawn[..., :3])
     patches = _rounded(np.concatenate([colors, drawn[..., 3:]], axis=-1))
     to_view = chip_to_view(chips.shape[1], align.coverage, swapper.resolution)

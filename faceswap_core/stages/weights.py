@@ -72,6 +72,17 @@ class WeightsFacts:
             raise SettingsError(f"the model was trained on {list(self.sides)}, not on {subject!r}: use those names")
         return self.sides.index(subject)
 
+    def to_plate(self, source: int, target: int) -> ColorMap:
+        """Common space -> what is laid into the plate: the target's own contrast about the plate's mean colours.
+
+        The spread that side A was given for the network is not undone: it is that of A's face, of its beard and brows
+        and complexion, and would stretch the eyes and teeth of B by as much.
+        """
+        mean, common = self.colors[target].mean, self.colors[target].to_common
+        own, plate = common.inverse(), self.colors[source].to_common.inverse()
+        there = plate.scale * (common.scale * mean + common.shift) + plate.shift
+        return ColorMap(own.scale, own.shift + there - mean)
+
 
 def read_facts(path: Path) -> WeightsFacts:
     """Facts of a weights file.

@@ -16,7 +16,7 @@ from faceswap_core.stages.images import pack, png, unpack
 from faceswap_core.stages.paste import paste_all
 from faceswap_core.stages.smooth import smooth_frames
 from faceswap_core.stages.swap import swap_frames
-from faceswap_core.stages.weights import Swapper
+from faceswap_core.stages.weights import Swapper, WeightsFacts
 from faceswap_core.storage import Workspace
 
 
@@ -83,14 +83,17 @@ class TestSwap:
         np.testing.assert_allclose(drawn, wanted, atol=0.01)
         assert not np.allclose(drawn, again)
 
-    def test_patch_lies_in_the_colours_of_the_plate(self, chain, plate, trained, swapped, stats):
+    def test_patch_has_its_own_contrast_about_the_mean_colours_of_the_plate(
+        self, chain, plate, trained, swapped, stats
+    ):
         face = rows_of(chain, [plate.aligned[0]["aligned"]], ALIGNED)[0]
         patch = unpack(rows_of(chain, swapped[:1], SWAPPED)[0]["patch"])
         swapper = Swapper(chain.workspace, trained["weights"], torch.device("cpu"))
         view = plain_views(unpack(face["chip"])[None], resolution=64, coverage=0.625)
         drawn = swapper.draw(view, source=0, target=1)[0]
-        a = next(r for r in rows_of(chain, [stats], COLOR_STATS) if r["subject"] == "a" and r["track_id"] is None)
-        wanted = np.clip((drawn[..., :3] - np.array(a["shift"])) / np.array(a["scale"]), 0, 255)
+        whole = {r["subject"]: r for r in rows_of(chain, [stats], COLOR_STATS) if r["track_id"] is None}
+        wanted = np.clip(drawn[..., :3] + np.array(whole["a"]["mean"]) - np.array(whole["b"]["mean"]), 0, 255)
+        assert not np.allclose(whole["a"]["scale"], 1, atol=0.02)
         assert np.abs(patch[..., :3] - wanted).max() <= 1
         assert np.abs(patch[..., 3] - drawn[..., 3]).max() <= 1
 
@@ -234,3 +237,25 @@ class TestPaste:
         assert state == "passed_through"
         assert "damaged" in reason
         np.testing.assert_array_equal(frame.to_ndarray(), before)
+
+
+class TestColoursLaidIn:
+    def facts(self, a, b):
+        from types import SimpleNamespace
+
+        from faceswap_core.faces.color import ColorMap
+        from faceswap_core.stages.weights import ColorFacts
+
+        colors = tuple(ColorFacts(np.full(3, m), ColorMap(np.full(3, k), np.full(3, t))) for m, k, t in (a, b))
+        return lambda *way: WeightsFacts.to_plate(SimpleNamespace(colors=colors), *way)
+
+    def test_either_way_the_contrast_is_that_of_whom_is_drawn_and_the_mean_the_plates(self):
+        to_plate = self.facts((200.0, 0.5, 10.0), (110.0, 1.0, 0.0))  # a's 200 is b's 110, a's spread twice as wide
+        ahead, back = to_plate(0, 1), to_plate(1, 0)
+        np.testing.assert_allclose((ahead.scale, ahead.scale * 110 + ahead.shift), ((1,) * 3, (200,) * 3))
+        np.testing.assert_allclose((back.scale, back.scale * 110 + back.shift), ((2,) * 3, (110,) * 3))
+
+    def test_without_normalisation_colours_stay(self):
+        to_plate = self.facts((200.0, 1.0, 0.0), (110.0, 1.0, 0.0))
+        for way in ((0, 1), (1, 0)):
+            np.testing.assert_allclose((to_plate(*way).scale, to_plate(*way).shift), ((1,) * 3, (0,) * 3))
