@@ -162,6 +162,13 @@ def test_the_identity_network_reads_the_sample_in_every_variant(chain, own, unst
     assert report["identity_network_transfer"] == ways["swap"] != ways["unsmoothed"]
 
 
+def test_a_network_that_knows_too_few_is_not_used_and_the_report_says_so(rows):
+    report = quality_report(rows, {}, off=False, identity={"recognised": 0.81})
+    assert report["identity_network_transfer"] is None
+    assert "0.81" in report["reasons"]["identity_network_transfer"]
+    assert "0.81" not in quality_report(rows, {}, off=False)["reasons"]["identity_network_transfer"]
+
+
 def test_only_the_worst_frames_have_pictures(rows):
     shown = [row for row in rows if row["before"]]
     assert 1 <= len(shown) < 8
