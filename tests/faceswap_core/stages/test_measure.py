@@ -15,8 +15,9 @@ from faceswap_core.config import (
     SwapTarget,
 )
 from faceswap_core.errors import SettingsError
+from faceswap_core.faces.border import SIDE
 from faceswap_core.quality.identity_net import as_bytes, learned
-from faceswap_core.schemas import ALIGNED, QUALITY, SMOOTHED, TRACKS
+from faceswap_core.schemas import ALIGNED, NO_APART, QUALITY, SMOOTHED, TRACKS
 from faceswap_core.stages.beside import Footage
 from faceswap_core.stages.composites import composite, laid, place_of
 from faceswap_core.stages.decode import read_frames
@@ -105,7 +106,12 @@ def changed(chain, ref, change):
 @pytest.fixture(scope="module")
 def own(chain, smoothed):
     """Patches that show the plate's own face: eight steps of training draw none that a detector sees."""
-    return changed(chain, smoothed[1], lambda row: {"patch": pack(np.dstack([unpack(row["view"]), alpha(row)]))})
+    nowhere_apart = pack(np.full((SIDE, SIDE, 3), NO_APART, np.uint8))
+
+    def plates(row):
+        return {"patch": pack(np.dstack([unpack(row["view"]), alpha(row)])), "apart": nowhere_apart}
+
+    return changed(chain, smoothed[1], plates)
 
 
 def alpha(row):
