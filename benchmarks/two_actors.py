@@ -24,6 +24,7 @@ from faceswap_core.faces.detectors import installed
 from faceswap_core.jobfile import load_job
 from faceswap_core.stages.actor import ActorSettings, render_actor
 from faceswap_core.stages.align import AlignedChunk, align_landmarks
+from faceswap_core.stages.checkpoints import newest_weights
 from faceswap_core.stages.decode import decode_frames, plan_video, video_ref
 from faceswap_core.stages.detect import detect_faces
 from faceswap_core.stages.masks import make_masks
@@ -31,7 +32,7 @@ from faceswap_core.stages.normalize import normalize_color
 from faceswap_core.stages.swap import swap_frames
 from faceswap_core.stages.track import track_faces
 from faceswap_core.stages.train import train_model
-from faceswap_core.stages.weights import FINISHED, newest_weights
+from faceswap_core.stages.weights import FINISHED
 from faceswap_core.storage import Workspace
 from faceswap_core.types import FileRef, ManifestRef
 from flows.demo import Demo, clips

@@ -30,8 +30,9 @@ class BlendSettings(Branch):
     mode: Literal["direct", "feather", "laplacian", "poisson", "learned"] = "feather"
     """``direct``: hard edge; ``feather``: soft edge; ``laplacian``: coarse structure passes over more softly than fine;
     ``poisson``: the patch's detail on the colours around it; ``learned``: the network's own alpha."""
-    color: Literal["none", "mean", "reinhard", "histogram", "mkl", "detail"] = "mean"
-    """How the patch's colours are brought to those of the plate's face; ``detail`` takes coarse structure from it."""
+    color: Literal["none", "mean", "border", "reinhard", "histogram", "mkl", "detail"] = "border"
+    """How the patch's colours are brought to those of the plate's face; ``border`` is ``mean``, and along the mask's
+    border the plate's own skin; ``detail`` takes coarse structure from the plate."""
     mask: Literal["plate", "learned", "either", "both"] = "plate"
     """``plate``: the plate's own face mask, so that nothing of its face stays and nothing beside it is painted over;
     ``learned``: where the network drew a face; ``either``: in one of them; ``both``: in both. Beyond what the network

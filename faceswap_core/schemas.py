@@ -218,9 +218,12 @@ SWAPPED = _schema(
 )
 """Patches of one chunk, as the network drew them."""
 
+NO_APART = 128
+"""Value of SMOOTHED's ``apart`` where plate and patch agree."""
+
 SMOOTHED = _schema(
     "smoothed",
-    2,
+    3,
     [
         *_PATCH,
         ("mask", _IMAGE),  # of the plate's face without what lies before it, in patch px, 0..255
@@ -228,6 +231,7 @@ SMOOTHED = _schema(
         ("motion", pa.list_(pa.float32(), 2)),  # of the face's centre, frame px a frame
         ("patch_colors", _COLORS),  # under the patch's alpha, their spread averaged over time; null where that is empty
         ("view_colors", _COLORS),
+        ("apart", _IMAGE),  # 32 px, coarsely: plate less patch after a shift by means, averaged over time; 128 is none
     ],
 )
 """Patches of one chunk, steadied in time, with what is needed to fit them to the plate."""

@@ -45,7 +45,7 @@ def swap_frames(
         )
 
 
-@stage_task(layout.SMOOTHED, 4, run_name="smooth-frames-{chunk_index:04d}")
+@stage_task(layout.SMOOTHED, 5, run_name="smooth-frames-{chunk_index:04d}")
 def smooth_frames(
     workspace: str,
     chunk_index: int,
@@ -60,7 +60,7 @@ def smooth_frames(
     return smooth.smooth_frames(Workspace(workspace), chunk_index, swapped, masks, before, after, align, settings)
 
 
-@stage_task("reencode-chunk", 7, run_name="reencode-chunk-{chunk_index:04d}", digests=encoder_digests)
+@stage_task("reencode-chunk", 8, run_name="reencode-chunk-{chunk_index:04d}", digests=encoder_digests)
 def reencode_chunk(
     workspace: str,
     plate: FileRef,
@@ -79,7 +79,7 @@ def reencode_chunk(
     )
 
 
-@stage_task("encode-stream", 6, digests=encoder_digests)
+@stage_task("encode-stream", 7, digests=encoder_digests)
 def encode_stream(
     workspace: str,
     plate: FileRef,

@@ -42,7 +42,7 @@ def evaluate_swap(
         return evaluate.evaluate_swap(Workspace(workspace), plate, truth, training, weights, direction, align, runtime)
 
 
-@stage_task(layout.UNSTEADIED, 2, run_name="swap-unsmoothed-{chunk_index:04d}", digests=device_digests, pooled=False)
+@stage_task(layout.UNSTEADIED, 3, run_name="swap-unsmoothed-{chunk_index:04d}", digests=device_digests, pooled=False)
 def swap_unsteadied(
     workspace: str,
     plate: FileRef,
@@ -75,7 +75,7 @@ def swap_unsteadied(
         )
 
 
-@stage_task(layout.QUALITY, 4, run_name="measure-quality-{chunk_index:04d}", digests=detector_digests)
+@stage_task(layout.QUALITY, 5, run_name="measure-quality-{chunk_index:04d}", digests=detector_digests)
 def measure_quality(
     workspace: str,
     plate: FileRef,
@@ -118,7 +118,7 @@ def train_identity_judge(workspace: str, heads: int, seed: int) -> IdentityJudge
     return judge_identity.train_identity_judge(Workspace(workspace), heads, seed, progress.of_whole(layout.IDENTITY))
 
 
-@stage_task("draw-preview", 2, run_name="draw-preview-{frame_index}", digests=device_digests, pooled=False)
+@stage_task("draw-preview", 3, run_name="draw-preview-{frame_index}", digests=device_digests, pooled=False)
 def draw_preview(
     workspace: str,
     plate: FileRef,

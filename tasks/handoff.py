@@ -20,7 +20,7 @@ from tasks import progress
 from tasks.options import encoder_digests, stage_task
 
 
-@stage_task(layout.PATCHES, 3, run_name="export-patches-{chunk_index:04d}")
+@stage_task(layout.PATCHES, 4, run_name="export-patches-{chunk_index:04d}")
 def export_patches(
     workspace: str, chunk_index: int, frames: ManifestRef, smoothed: ManifestRef, blend: BlendSettings
 ) -> ManifestRef:
@@ -29,7 +29,7 @@ def export_patches(
     return patches.export_patches(Workspace(workspace), frames, smoothed, blend, tell)
 
 
-@stage_task(layout.IMAGES, 5, run_name="export-images-{chunk_index:04d}", digests=encoder_digests)
+@stage_task(layout.IMAGES, 6, run_name="export-images-{chunk_index:04d}", digests=encoder_digests)
 def export_images(
     workspace: str,
     plate: FileRef,

@@ -1,6 +1,7 @@
 """Rules of the house that no single module can keep alone."""
 
 import ast
+import importlib
 import typing
 from pathlib import Path
 
@@ -120,6 +121,11 @@ def test_core_does_not_know_prefect(path):
 def test_every_module_with_code_says_what_it_does(path):
     text = path.read_text()
     assert not text.strip() or ast.get_docstring(ast.parse(text))
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda p: p.stem)
+def test_every_benchmark_finds_what_it_imports(path):
+    importlib.import_module(f"benchmarks.{path.stem}")
 
 
 def test_no_module_is_longer_than_300_lines():

@@ -13,6 +13,7 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
+from faceswap_core.faces.border import border_field
 from faceswap_core.types import F32, F64, U8
 
 LEVELS = 17
@@ -129,6 +130,10 @@ class Look:
     """(S, S, 3) RGB 0..1, the plate's face in the patch's own pixels; read where a rule asks for it."""
     mask: F32
     """(S, S) 0..1, where both are compared."""
+    weight: F32
+    """(S, S) 0..1, by which the patch is laid over the frame."""
+    apart: Callable[[], F32]
+    """(32, 32, 3) 0..1, how the plate's colours differ from the patch's shifted to their mean; as `view`."""
 
 
 def keep(rgb: F32, look: Look) -> F32:
@@ -139,6 +144,11 @@ def keep(rgb: F32, look: Look) -> F32:
 def move_mean(rgb: F32, look: Look) -> F32:
     """Shift each channel by the difference of the means."""
     return rgb + ((look.plate.mean - look.patch.mean) / 255).astype(np.float32)
+
+
+def join_border(rgb: F32, look: Look) -> F32:
+    """Shift each channel by the difference of the means, and towards the mask's border to the plate's skin there."""
+    return move_mean(rgb, look) + border_field(look.apart(), look.weight)
 
 
 def reinhard(rgb: F32, look: Look) -> F32:
@@ -194,6 +204,7 @@ def take_coarse(rgb: F32, look: Look) -> F32:
 COLOR_TRANSFERS: dict[str, Callable[[F32, Look], F32]] = {
     "none": keep,
     "mean": move_mean,
+    "border": join_border,
     "reinhard": reinhard,
     "histogram": match_histogram,
     "mkl": monge_kantorovitch,

@@ -23,7 +23,7 @@ from faceswap_core.faces.color_transfer import COLOR_TRANSFERS, ColorStats, Look
 from faceswap_core.faces.edges import Edge, combined
 from faceswap_core.faces.plate_match import softened, with_grain
 from faceswap_core.manifest import Row
-from faceswap_core.schemas import SMOOTHED
+from faceswap_core.schemas import NO_APART, SMOOTHED
 from faceswap_core.stages.images import unpack
 from faceswap_core.storage import Workspace
 from faceswap_core.types import F32, F64, U8, FrameState, ManifestRef
@@ -75,14 +75,15 @@ def ready_patch(row: Row, blend: BlendSettings) -> Patch:
     """
     patch = unpack(row["patch"])
     mask = combined(patch[..., 3], unpack(row["mask"]) if row["mask"] else None, blend.mask)
-    colors = _recolored(patch, row, blend)
+    edge = Edge(blend.feather, blend.erode, blend.erode_top, blend.erode_bottom, blend.erode_left, blend.erode_right)
+    alpha = BLENDERS[blend.mode].weigh(mask, edge)
+    colors = patch[..., :3].astype(np.float32) / np.float32(255)
     if blend.mask in ("either", "plate"):
         colors = continued(colors, patch[..., 3])
-    edge = Edge(blend.feather, blend.erode, blend.erode_top, blend.erode_bottom, blend.erode_left, blend.erode_right)
     matrix = np.array(row["matrix"]).reshape(2, 3)
     return Patch(
-        colors=sharpened(colors, blend.sharpen),
-        alpha=BLENDERS[blend.mode].weigh(mask, edge) * np.float32(row["opacity"]),
+        colors=sharpened(_recolored(colors, patch[..., 3], alpha, row, blend), blend.sharpen),
+        alpha=alpha * np.float32(row["opacity"]),
         mask=mask,
         matrix=resized(matrix, patch.shape[0], scale=blend.scale, shift_xy=(blend.shift_x, blend.shift_y)),
         motion_xy=(row["motion"][0], row["motion"][1]),
@@ -90,15 +91,16 @@ def ready_patch(row: Row, blend: BlendSettings) -> Patch:
     )
 
 
-def _recolored(patch: U8, row: Row, blend: BlendSettings) -> F32:
-    rgb = patch[..., :3].astype(np.float32) / np.float32(255)
+def _recolored(rgb: F32, drawn: U8, alpha: F32, row: Row, blend: BlendSettings) -> F32:
     if blend.color == "none" or row["patch_colors"] is None:
         return rgb
     look = Look(
         patch=ColorStats.from_flat(row["patch_colors"]),
         plate=ColorStats.from_flat(row["view_colors"]),
         view=lambda: unpack(row["view"]).astype(np.float32) / np.float32(255),
-        mask=patch[..., 3].astype(np.float32) / np.float32(255),
+        mask=drawn.astype(np.float32) / np.float32(255),
+        weight=alpha,
+        apart=lambda: (unpack(row["apart"]).astype(np.float32) - np.float32(NO_APART)) / np.float32(255),
     )
     return np.clip(COLOR_TRANSFERS[blend.color](rgb, look), 0, 1)
 

@@ -11,6 +11,7 @@ from faceswap_core.manifest import Row
 from faceswap_core.quality.identity_net import towards
 from faceswap_core.quality.temporal import correlation, root_mean_square, without_noise
 from faceswap_core.schemas import QUALITY
+from faceswap_core.stages.judge_identity import LEAST_RECOGNISED
 from faceswap_core.stages.quality_series import Moment, flicker_moments, jitter_moments
 from faceswap_core.storage import Workspace
 from faceswap_core.types import F64, Json, ManifestRef
@@ -75,13 +76,24 @@ def quality_report(
     report["baselines"] = {_LABELS[name]: values for name, values in compared.items()}
     missing = [name for name, value in report.items() if value is None]
     why = "quality.frames is 0" if off else next(iter(unmeasured), _NO_FACE)
-    report["reasons"] = {name: _WHY.get(name, why) if swap else why for name in missing}
+    known = _WHY if identity is None else _WHY | {"identity_network_transfer": _why_unused(identity)}
+    report["reasons"] = {name: known.get(name, why) if swap else why for name in missing}
     report["not_measured"] = dict(unmeasured)
     return report
 
 
 _COMPARED = {"jitter": "residual_jitter", "flicker": "flicker"}
 _LABELS = {"swap": "swap", "unsmoothed": "unsmoothed", "no_swap": "no_swap", "ideal": "ideal_composite"}
+
+
+def _why_unused(identity: Json) -> str:
+    """Why there is a network that tells actors apart and nothing that it says of the swap."""
+    if identity["recognised"] >= LEAST_RECOGNISED:
+        return _NO_SAMPLE
+    return (
+        f"the network knew {identity['recognised']:.2f} of the true swaps of actors it never saw, "
+        f"{LEAST_RECOGNISED} is the least: it is not used (more quality.identity_heads teach it more)"
+    )
 
 
 def _sample_of(by_variant: Mapping[str, list[Row]]) -> dict[str, list[Row]]:

@@ -5,26 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import cv2
 import numpy as np
 
 from faceswap_core import layout, manifest
 from faceswap_core.config import AlignSettings, SmoothSettings
+from faceswap_core.faces.border import colors_apart
 from faceswap_core.faces.color_transfer import averaged, centred, measure_colors
 from faceswap_core.faces.geometry import chip_to_view, invert
 from faceswap_core.faces.motion import flow_between
 from faceswap_core.faces.smoothing import Moment, Steadiness, steady_patch, time_weights
 from faceswap_core.manifest import Row
-from faceswap_core.schemas import MASKS, SMOOTHED, SWAPPED
+from faceswap_core.schemas import MASKS, NO_APART, SMOOTHED, SWAPPED
 from faceswap_core.stages.images import pack, unpack
 from faceswap_core.storage import Workspace
 from faceswap_core.threads import cap_threads
-from faceswap_core.types import F64, U8, ManifestRef
+from faceswap_core.types import F32, F64, U8, ManifestRef
 
 _Key: TypeAlias = tuple[int, int]
 """frame_index and face_index."""
+_T = TypeVar("_T")
 
 
 def smooth_frames(
@@ -80,13 +82,17 @@ class _Face:
     patch_colors: F64 | None
     """As `ColorStats.flat`; None where the patch shows nothing."""
     view_colors: F64 | None
+    apart: F32 | None
+    """As `colors_apart`; None where the patch shows nothing."""
 
     @classmethod
     def of(cls, row: Row) -> _Face:
         patch, view = unpack(row["patch"]), unpack(row["view"])
-        stats = (measure_colors(image, patch[..., 3]) for image in (patch[..., :3], view))
-        patch_colors, view_colors = (None if one is None else one.flat() for one in stats)
-        return cls(row, patch, view, Moment.of(patch, view), patch_colors, view_colors)
+        drawn, plate = (measure_colors(image, patch[..., 3]) for image in (patch[..., :3], view))
+        if drawn is None or plate is None:
+            return cls(row, patch, view, Moment.of(patch, view), None, None, None)
+        apart = colors_apart(patch, view, plate.mean - drawn.mean)
+        return cls(row, patch, view, Moment.of(patch, view), drawn.flat(), plate.flat(), apart)
 
     def follows(self, other: _Face) -> bool:
         """Whether this is the other face one frame later."""
@@ -157,6 +163,7 @@ def _finished(face: _Face, window: Sequence[_Face], settings: SmoothSettings) ->
         "motion": motion.tolist(),
         "patch_colors": _colors([one.patch_colors for one in run], at, settings, patch[..., :3], patch[..., 3]),
         "view_colors": _colors([one.view_colors for one in run], at, settings, face.view, patch[..., 3]),
+        "apart": _apart([one.apart for one in run], at, settings),
     }
 
 
@@ -172,10 +179,26 @@ def _colors(run: Sequence[F64 | None], at: int, settings: SmoothSettings, image:
     centre = run[at]
     if centre is None or not settings.strength or not settings.radius:
         return centre
+    return centred(averaged(*_weighted(run, at, settings)), image, alpha)
+
+
+def _apart(run: Sequence[F32 | None], at: int, settings: SmoothSettings) -> Row | None:
+    """How plate and patch are apart, averaged over the run; None where a patch shows nothing."""
+    centre = run[at]
+    if centre is None:
+        return None
+    if settings.strength and settings.radius:
+        several, weights = _weighted(run, at, settings)
+        centre = np.asarray(np.einsum("n,nhwc->hwc", weights, several) / np.sum(weights), np.float32)
+    return pack(np.asarray(np.clip(np.rint(centre + NO_APART), 0, 255), np.uint8))
+
+
+def _weighted(run: Sequence[_T | None], at: int, settings: SmoothSettings) -> tuple[list[_T], list[float]]:
+    """What is known within reach in a run, and what each counts in an average over time."""
     weights = time_weights(settings.radius)
     known = {i - at: one for i, one in enumerate(run) if one is not None and abs(i - at) <= settings.radius}
     factors = [1.0 if i == 0 else settings.strength * float(weights[i + settings.radius]) for i in known]
-    return centred(averaged(list(known.values()), factors), image, alpha)
+    return list(known.values()), factors
 
 
 def _masks(workspace: Workspace, masks: ManifestRef | None) -> dict[_Key, Row]:

@@ -28,6 +28,8 @@ def test_the_report_opens_offline_and_fits_the_screen(browser, report, name, siz
     assert said == []
     assert {url.split(":")[0] for url in asked} <= {"file", "data"}, "nothing is fetched from elsewhere"
     assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+    cut_off = "[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth).length"
+    assert page.evaluate(cut_off) == 0, "no table is wider than the screen"
     broken = "[...document.images].filter(i => !i.naturalWidth && !i.closest('details')).map(i => i.alt)"
     assert page.evaluate(broken) == []
     headings = page.locator("h2").all_inner_texts()

@@ -2,6 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
+from faceswap_core.faces.border import SIDE as BORDER_SIDE
 from faceswap_core.faces.color_transfer import (
     COLOR_TRANSFERS,
     FLAT_LENGTH,
@@ -34,6 +35,8 @@ def look(patch=PATCH, plate=PLATE, mask=FULL):
         plate=measure_colors(plate, mask),
         view=lambda: plate.astype(np.float32) / 255,
         mask=mask.astype(np.float32) / 255,
+        weight=mask.astype(np.float32) / 255,
+        apart=lambda: np.zeros((BORDER_SIDE, BORDER_SIDE, 3), np.float32),
     )
 
 

@@ -15,8 +15,9 @@ from faceswap_core.config import (
     SwapTarget,
 )
 from faceswap_core.errors import SettingsError
+from faceswap_core.faces.border import SIDE
 from faceswap_core.quality.identity_net import as_bytes, learned
-from faceswap_core.schemas import ALIGNED, QUALITY, SMOOTHED, TRACKS
+from faceswap_core.schemas import ALIGNED, NO_APART, QUALITY, SMOOTHED, TRACKS
 from faceswap_core.stages.beside import Footage
 from faceswap_core.stages.composites import composite, laid, place_of
 from faceswap_core.stages.decode import read_frames
@@ -105,7 +106,12 @@ def changed(chain, ref, change):
 @pytest.fixture(scope="module")
 def own(chain, smoothed):
     """Patches that show the plate's own face: eight steps of training draw none that a detector sees."""
-    return changed(chain, smoothed[1], lambda row: {"patch": pack(np.dstack([unpack(row["view"]), alpha(row)]))})
+    nowhere_apart = pack(np.full((SIDE, SIDE, 3), NO_APART, np.uint8))
+
+    def plates(row):
+        return {"patch": pack(np.dstack([unpack(row["view"]), alpha(row)])), "apart": nowhere_apart}
+
+    return changed(chain, smoothed[1], plates)
 
 
 def alpha(row):
@@ -160,6 +166,13 @@ def test_the_identity_network_reads_the_sample_in_every_variant(chain, own, unst
     ways = {name: figures["identity_network_transfer"] for name, figures in report["baselines"].items()}
     assert (ways["no_swap"], ways["ideal_composite"]) == (pytest.approx(0, abs=1e-9), pytest.approx(1))
     assert report["identity_network_transfer"] == ways["swap"] != ways["unsmoothed"]
+
+
+def test_a_network_that_knows_too_few_is_not_used_and_the_report_says_so(rows):
+    report = quality_report(rows, {}, off=False, identity={"recognised": 0.81})
+    assert report["identity_network_transfer"] is None
+    assert "0.81" in report["reasons"]["identity_network_transfer"]
+    assert "0.81" not in quality_report(rows, {}, off=False)["reasons"]["identity_network_transfer"]
 
 
 def test_only_the_worst_frames_have_pictures(rows):

@@ -5,7 +5,9 @@ import pytest
 from av.video.frame import VideoFrame
 
 from faceswap_core.config import BlendSettings
+from faceswap_core.faces.border import SIDE
 from faceswap_core.faces.color_transfer import measure_colors
+from faceswap_core.schemas import NO_APART
 from faceswap_core.stages.images import pack
 from faceswap_core.stages.paste import paste_all, ready_patch
 
@@ -33,6 +35,7 @@ def row(**change):
         "motion": [0.0, 0.0],
         "patch_colors": measure_colors(PATCH, MASK).flat(),
         "view_colors": measure_colors(VIEW, MASK).flat(),
+        "apart": pack(np.full((SIDE, SIDE, 3), NO_APART, np.uint8)),
     }
     return given | change
 
@@ -64,13 +67,23 @@ def test_every_mode_shows_the_patch_and_leaves_the_rest(mode, linear_light):
     np.testing.assert_array_equal(after[outside], before[outside])
 
 
-@pytest.mark.parametrize("color", ["mean", "reinhard", "histogram", "mkl", "detail"])
+@pytest.mark.parametrize("color", ["mean", "border", "reinhard", "histogram", "mkl", "detail"])
 def test_every_colour_rule_brings_the_plates_colours(color):
     _, plain = pasted(sharpen=0)
     _, after = pasted(color=color, sharpen=0)
     wanted = VIEW.reshape(-1, 3).mean(0)
     assert np.abs(plain[INNER].mean((0, 1)) - wanted).max() > 15
     np.testing.assert_allclose(after[INNER].mean((0, 1)), wanted, atol=7)
+
+
+def test_the_border_takes_the_plates_skin_and_the_middle_stays():
+    apart = np.full((SIDE, SIDE, 3), NO_APART + 10, np.uint8)
+    _, means = pasted(color="mean", sharpen=0)
+    _, joined = pasted(row(apart=pack(apart)), color="border", sharpen=0)
+    more = (joined - means).mean(-1)
+    edge = more[14:38, 22:25].mean()  # where half of the patch is seen
+    assert edge > 2
+    assert abs(more[24:28, 34:38].mean()) < 0.6 * edge
 
 
 def test_opacity_mixes_frame_and_patch():

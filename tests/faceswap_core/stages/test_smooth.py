@@ -9,7 +9,7 @@ import pytest
 from faceswap_core import manifest
 from faceswap_core.config import AlignSettings, SmoothSettings
 from faceswap_core.faces.color_transfer import ColorStats, measure_colors
-from faceswap_core.schemas import MASKS, SMOOTHED, SWAPPED
+from faceswap_core.schemas import MASKS, NO_APART, SMOOTHED, SWAPPED
 from faceswap_core.stages.images import pack, unpack
 from faceswap_core.stages.smooth import smooth_frames
 from faceswap_core.storage import Workspace
@@ -87,6 +87,22 @@ def test_the_spread_of_colours_is_averaged_over_time_and_not_when_switched_off(r
     weights = np.array([0.25, 0.75, 1, 0.75, 0.25])  # Hann's over two frames to each side
     np.testing.assert_allclose(steady[2], raw @ weights / weights.sum(), rtol=1e-6)
     np.testing.assert_allclose(steady[0], raw[:3] @ weights[2:] / weights[2:].sum(), rtol=1e-6)
+
+
+def test_how_plate_and_patch_are_apart_is_averaged_over_time(run):
+    """Between means there is nothing apart here, but a bright corner of the plate in one frame."""
+    rows = [row(t) for t in range(5)]
+    view = np.full((32, 32, 3), 50, np.uint8)
+    view[:8, :8] = 114
+    rows[2]["view"] = pack(view)
+    corner, rest = (
+        [[float(unpack(r["apart"])[at].mean()) - NO_APART for r in run(rows, how)] for how in (SmoothSettings(), OFF)]
+        for at in ((slice(2, 6), slice(2, 6)), (slice(12, 20), slice(12, 20)))
+    )
+    np.testing.assert_allclose(corner[1], [0, 0, 60, 0, 0], atol=1)
+    np.testing.assert_allclose(corner[0][2], 60 / 3, atol=1)  # weights of the five frames: 0.25, 0.75, 1, 0.75, 0.25
+    np.testing.assert_allclose(rest[1], [0, 0, -4, 0, 0], atol=1)
+    assert run([row(0, alpha=0)])[0]["apart"] is None
 
 
 def test_colours_are_those_under_the_patchs_alpha(run):
