@@ -112,7 +112,7 @@ def measure_quality(
     )
 
 
-@stage_task(layout.IDENTITY)
+@stage_task(layout.IDENTITY, 2)
 def train_identity_judge(workspace: str, heads: int, seed: int) -> IdentityJudge:
     """Learn to tell rendered actors apart."""
     return judge_identity.train_identity_judge(Workspace(workspace), heads, seed, progress.of_whole(layout.IDENTITY))

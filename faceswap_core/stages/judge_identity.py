@@ -14,6 +14,7 @@ from faceswap_core.quality.identity_net import (
     SIDE,
     IdentityNet,
     as_bytes,
+    counted,
     learned,
     same_face_score,
     towards,
@@ -32,8 +33,10 @@ _FIRST = 50_000_000
 """Seeds of people from here on are learned from, those before it judged by; actors have others."""
 _VIEWS = 8
 """Pictures of each person."""
-_UNSEEN = 24
-"""People that are not learned from, to be judged by."""
+_UNSEEN, _SKIPPED = 24, 24
+"""People that are not learned from, to be judged by; before them, those by whom the way to learn was chosen."""
+_HELD_OUT = 5
+"""One head of so many is kept from the network, and shows what it reads of people it did not learn from."""
 _STEPS = 1500
 _FACE, _PICTURE = 64, 96
 """Height of a head and side of its picture, px."""
@@ -78,6 +81,8 @@ def train_identity_judge(
 ) -> IdentityJudge:
     """Render heads, learn to read the traits of their inner faces, and judge that on unseen people's true swaps.
 
+    A part of the heads is kept back: by them each trait counts as far as it is read.
+
     Args:
         workspace: where the weights go.
         heads: people that are learned from; inner face and all the rest are drawn apart.
@@ -92,7 +97,10 @@ def train_identity_judge(
         progress(number + 1, total, "heads")
     traits = np.stack([one.traits for one in shown])
     aims = np.repeat((traits - traits.mean(0)) / traits.std(0), _VIEWS, axis=0)
-    network = learned(np.concatenate([one.chips for one in shown]), aims, steps=_STEPS, seed=seed)
+    chips, held = np.concatenate([one.chips for one in shown]), heads // _HELD_OUT * _VIEWS
+    network = learned(chips[held:], aims[held:], steps=_STEPS, seed=seed)
+    if held:
+        network = counted(network, chips[:held], aims[:held])
     validation = _validated(network, seed + heads, lambda done: progress(heads + done, total, "heads"))
     weights = workspace.publish_bytes(layout.IDENTITY, f"identity-{seed}", ".safetensors", as_bytes(network))
     return IdentityJudge(weights=weights, validation=validation)
@@ -128,7 +136,7 @@ def _shown(person: Identity, views: int, seed: int) -> Shown:
 
 def _validated(network: IdentityNet, seed: int, progress: Callable[[int], None]) -> Validation:
     """Judge unseen people: each as they are, and each with the inner face of the next on their head."""
-    people = [identity(_FIRST - 1 - number) for number in range(_UNSEEN)]
+    people = [identity(_FIRST - 1 - _SKIPPED - number) for number in range(_UNSEEN)]
     own, swapped = [], []
     for number, person in enumerate(people):
         true_swap = swap_inner_face(person, people[(number + 1) % _UNSEEN])

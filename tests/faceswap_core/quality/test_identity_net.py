@@ -5,6 +5,7 @@ import pytest
 from faceswap_core.quality.identity_net import (
     SIDE,
     as_bytes,
+    counted,
     learned,
     read_network,
     same_face_score,
@@ -49,6 +50,19 @@ def test_equal_arguments_give_an_equal_network_which_comes_back_from_its_bytes(k
     (tmp_path / "n.safetensors").write_bytes(as_bytes(network))
     again = read_network(tmp_path / "n.safetensors")
     np.testing.assert_array_equal(traits_of(again, known[1]), traits_of(network, known[1]))
+
+
+def test_a_trait_that_is_not_read_off_other_people_does_not_count(known):
+    """The second trait is learned by heart: nothing of a chip tells it."""
+    rng = np.random.default_rng(3)
+    traits = np.stack([known[0][:, 0], rng.normal(size=len(known[0]))], axis=1)
+    network = learned(known[1][:250], traits[:250], steps=150, seed=0)
+    before = traits_of(network, known[1])
+    after = traits_of(counted(network, known[1][250:], traits[250:]), known[1])
+    shares = (after * before).sum(0) / (before**2).sum(0)
+    np.testing.assert_allclose(after, before * shares, atol=1e-5)
+    assert shares[0] > 0.8
+    assert shares[1] < 0.1
 
 
 def test_score_is_one_where_faces_lie_apart_and_half_where_they_do_not():

@@ -25,6 +25,8 @@ def test_a_small_training_is_the_same_again_and_tells_what_it_is_worth(tmp_path,
         monkeypatch.setattr(judge_identity, name, value)
     one, other = (train_identity_judge(Workspace(tmp_path / name), 3, 0) for name in "ab")
     assert one == other
+    monkeypatch.setattr(judge_identity, "_HELD_OUT", 3)
+    assert train_identity_judge(Workspace(tmp_path / "c"), 3, 0)["weights"]["sha256"] != one["weights"]["sha256"]
     assert one["validation"]["people"] == 2
     assert 0 <= one["validation"]["recognised"] <= 1
 
