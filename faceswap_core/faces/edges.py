@@ -37,13 +37,12 @@ def combined(learned: U8, plate: U8 | None, source: MaskSource) -> U8:
     Args:
         learned: what the network drew as its face.
         plate: where the plate shows a face that may be replaced (hull without what covers it); None: not known.
-        source: ``plate`` and ``either`` are the learned one where the plate's is not known. ``either`` is the larger of
-            both at each pixel, ``both`` the smaller.
+        source: ``either`` is the larger of both at each pixel, ``both`` the smaller.
 
     Raises:
-        ValueError: both masks are asked for and there is one.
+        ValueError: the plate's mask is asked for and not known.
     """
-    if source == "learned" or (source != "both" and plate is None):
+    if source == "learned":
         return learned
     if plate is None:
         raise ValueError(f"blend.mask is {source!r}, but the patch came without the plate's mask: use 'learned'")

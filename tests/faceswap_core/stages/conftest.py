@@ -103,10 +103,20 @@ class Chain:
             for i, c in enumerate(plate.aligned)
         ]
 
-    def smooth(self, swapped: list[ManifestRef], settings: SmoothSettings = SMOOTH) -> list[ManifestRef]:
+    def smooth(
+        self, plate: Faceset, swapped: list[ManifestRef], settings: SmoothSettings = SMOOTH
+    ) -> list[ManifestRef]:
         return [
             smooth_frames(
-                self.workspace, i, ref, None, swapped[max(i - 1, 0) : i], swapped[i + 1 : i + 2], self.align, settings
+                *(
+                    self.workspace,
+                    i,
+                    ref,
+                    plate.aligned[i]["masks"],
+                    swapped[max(i - 1, 0) : i],
+                    swapped[i + 1 : i + 2],
+                ),
+                *(self.align, settings),
             )
             for i, ref in enumerate(swapped)
         ]
@@ -180,9 +190,9 @@ def swapped(chain: Chain, plate: Faceset, trained: Trained) -> list[ManifestRef]
 
 
 @pytest.fixture(scope="session")
-def smoothed(chain: Chain, swapped: list[ManifestRef]) -> list[ManifestRef]:
+def smoothed(chain: Chain, plate: Faceset, swapped: list[ManifestRef]) -> list[ManifestRef]:
     """SMOOTHED of every chunk of the plate."""
-    return chain.smooth(swapped)
+    return chain.smooth(plate, swapped)
 
 
 @pytest.fixture(scope="session")

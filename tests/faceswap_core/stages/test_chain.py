@@ -153,17 +153,20 @@ class TestChunkBorders:
         assert rows_of(chain, parts, ALIGNED) == rows_of(chain, one, ALIGNED)
 
     def test_smoothed_patches_are_the_same(self, chain, whole, smoothed, trained):
-        one = chain.smooth(chain.swap(whole, trained["weights"], batch=1))
+        one = chain.smooth(whole, chain.swap(whole, trained["weights"], batch=1))
         assert rows_of(chain, smoothed, SMOOTHED) == rows_of(chain, one, SMOOTHED)
 
-    def test_filter_without_its_neighbours_would_show_the_border(self, chain, swapped, smoothed):
+    def test_filter_without_its_neighbours_would_show_the_border(self, chain, plate, swapped, smoothed):
         settings = SmoothSettings(strength=0.8, radius=2)
-        alone = [smooth_frames(chain.workspace, i, ref, None, [], [], ALIGN, settings) for i, ref in enumerate(swapped)]
+        alone = [
+            smooth_frames(chain.workspace, i, ref, plate.aligned[i]["masks"], [], [], ALIGN, settings)
+            for i, ref in enumerate(swapped)
+        ]
         assert rows_of(chain, alone, SMOOTHED) != rows_of(chain, smoothed, SMOOTHED)
 
 
-def test_smoothing_switched_off_passes_every_patch(chain, swapped):
-    off = chain.smooth(swapped, SmoothSettings(strength=0))
+def test_smoothing_switched_off_passes_every_patch(chain, plate, swapped):
+    off = chain.smooth(plate, swapped, SmoothSettings(strength=0))
     wanted = [unpack(row["patch"]) for row in rows_of(chain, swapped, SWAPPED)]
     for row, patch in zip(rows_of(chain, off, SMOOTHED), wanted, strict=True):
         np.testing.assert_array_equal(unpack(row["patch"]), patch)
@@ -188,7 +191,7 @@ class TestNoFace:
             chain.stats(other, empty)
 
     def test_passes_through_the_swap_unchanged(self, chain, empty, trained, planes, tmp_path):
-        encoded = chain.encode(empty, chain.smooth(chain.swap(empty, trained["weights"])))
+        encoded = chain.encode(empty, chain.smooth(empty, chain.swap(empty, trained["weights"])))
         states = frame_states(chain.workspace, encoded)
         assert {s["state"] for s in states} == {"no_face"}
         done = assemble_video(chain.workspace, empty.video, empty.frames, encoded, tmp_path / "o.mp4")

@@ -49,7 +49,7 @@ def damaged(chain, clip_a, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def encoded_rest(chain, damaged, trained):
-    return chain.encode(damaged, chain.smooth(chain.swap(damaged, trained["weights"])))
+    return chain.encode(damaged, chain.smooth(damaged, chain.swap(damaged, trained["weights"])))
 
 
 def test_frames_that_decoded_keep_their_number_and_time(chain, damaged, plate):

@@ -74,7 +74,7 @@ def random_patches(workspace, frames):
             linear = 1.3 * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
             matrix = np.hstack([linear, (31.5 - linear @ centre)[:, None]])
             face = {"frame_index": frame_index, "face_index": face_index, "track_id": face_index, "shot": 0}
-            face |= {"opacity": 1.0, "motion": [0.0, 0.0]}
+            face |= {"opacity": 1.0, "motion": [0.0, 0.0], "mask": pack(alpha)}
             rows.append(face | {"patch": pack(np.dstack([noise, alpha])), "matrix": matrix.ravel().tolist()})
     return manifest.publish(workspace, "random", f"smoothed-{frames['first']}", SMOOTHED, rows)
 

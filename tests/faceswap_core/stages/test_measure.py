@@ -109,7 +109,8 @@ def own(chain, smoothed):
     nowhere_apart = pack(np.full((SIDE, SIDE, 3), NO_APART, np.uint8))
 
     def plates(row):
-        return {"patch": pack(np.dstack([unpack(row["view"]), alpha(row)])), "apart": nowhere_apart}
+        colors = {"patch_colors": row["view_colors"], "apart": nowhere_apart}
+        return {"patch": pack(np.dstack([unpack(row["view"]), alpha(row)]))} | colors
 
     return changed(chain, smoothed[1], plates)
 

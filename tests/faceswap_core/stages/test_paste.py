@@ -30,7 +30,7 @@ def row(**change):
         "patch": pack(np.dstack([PATCH, MASK])),
         "view": pack(VIEW),
         "matrix": [1.0, 0, -20, 0, 1.0, -10],
-        "mask": None,
+        "mask": pack(MASK),
         "opacity": 1.0,
         "motion": [0.0, 0.0],
         "patch_colors": measure_colors(PATCH, MASK).flat(),
@@ -123,9 +123,10 @@ def test_what_the_network_left_out_of_the_plates_face_is_covered_with_its_skin()
     assert covered.std((0, 1)).max() < 8
 
 
-def test_a_missing_mask_fails_the_frame_and_says_why():
+@pytest.mark.parametrize("source", ["plate", "either", "both"])
+def test_a_missing_mask_fails_the_frame_and_says_why(source):
     picture = frame()
-    state, reason = paste_all(picture, [row()], False, BlendSettings(mask="both"), BARE)
+    state, reason = paste_all(picture, [row(mask=None)], False, BlendSettings(mask=source), BARE)
     assert state == "failed"
     assert "blend.mask" in reason
 

@@ -213,7 +213,7 @@ class TestPaste:
     def row(self, x):
         patch = np.full((16, 16, 4), 255, np.uint8)
         place = {"frame_index": 0, "face_index": 0, "matrix": [1.0, 0, -x, 0, 1.0, -10], "motion": [0.0, 0.0]}
-        return place | {"patch": pack(patch), "mask": None, "opacity": 1.0, "patch_colors": None}
+        return place | {"patch": pack(patch), "mask": pack(patch[..., 3]), "opacity": 1.0, "patch_colors": None}
 
     def test_patch_inside_is_swapped(self, frame):
         before = frame.to_ndarray(format="rgb24")
