@@ -137,14 +137,21 @@ class _JsonLines(logging.Handler):
         super().close()
 
 
+def log_at_info() -> list[logging.Logger]:
+    """Let what our loggers say of each chunk through, to the flow UI, too."""
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    for logger in loggers:
+        if not logger.isEnabledFor(logging.INFO):
+            logger.setLevel(logging.INFO)
+    return loggers
+
+
 @contextmanager
 def _logged(path: Path) -> Iterator[None]:
     handler = _JsonLines(path)
-    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    loggers = log_at_info()
     for logger in loggers:
         logger.addHandler(handler)
-        if not logger.isEnabledFor(logging.INFO):
-            logger.setLevel(logging.INFO)
     try:
         yield
     finally:
