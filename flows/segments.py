@@ -8,22 +8,13 @@ any number of workers, none included.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import count
-from typing import Literal
 
 from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.objects import FlowRun
-from prefect.deployments import run_deployment
-from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
 from prefect.exceptions import ObjectNotFound
-from prefect.states import Cancelled, Crashed
 
 from faceswap_core.config import JobSettings
 from faceswap_core.errors import EnvironmentFault
@@ -32,7 +23,9 @@ from faceswap_core.stages.decode import published_chunk
 from faceswap_core.stages.weights import pick_device
 from faceswap_core.storage import Workspace
 from faceswap_core.types import FileRef, Json, ManifestRef
-from flows.chunks import Segment, announce, convert_chunks, is_made, segment_of
+from flows.child import end_with_service
+from flows.chunks import Segment, announce, convert_chunks, segment_of
+from flows.errands import DEPLOYMENT, Errand, states_of
 from flows.faceset import Faceset
 from flows.record import log_at_info
 from tasks import progress
@@ -41,12 +34,9 @@ from tasks.options import job_runner
 from tasks.tally import Tally, counting
 
 _log = logging.getLogger(__name__)
-DEPLOYMENT = "convert-segment/convert-segment"
 _TRIES = 3
 """Runs of one segment that other workers may lose before it is done here."""
 _SECONDS_BETWEEN_LOOKS = 5.0
-_SILENT_SECONDS = 120.0
-"""Four heartbeats, as prefect.yaml sets them: how long a worker may take to begin, and be silent later."""
 
 
 @flow(name="convert-segment", flow_run_name="chunks {segment.span} · {job.name}", persist_result=False)
@@ -62,6 +52,7 @@ def convert_segment(job: JobSettings, segment: Segment, weights: FileRef, allow_
     Returns:
         How many task runs were computed and found cached, by stage.
     """
+    end_with_service()
     workspace = Workspace(job.workspace)
     workspace.begin()
     gate = ConsentGate(job, allow_test=allow_test_consent)
@@ -104,7 +95,7 @@ def convert_shared(
     made: dict[int, tuple[list[ManifestRef], list[ManifestRef]]] = {}
     with get_client(sync_client=True) as client:
         errands = {
-            numbers[0]: _Errand(client, job, segment_of(plate, numbers, job.smooth), weights, allow_test_consent)
+            numbers[0]: Errand(client, job, segment_of(plate, numbers, job.smooth), weights, allow_test_consent)
             for numbers in groups
         }
         try:
@@ -112,7 +103,7 @@ def convert_shared(
                 if not errand.is_done():
                     errand.ask()
             while errands:
-                first = _next(errands)
+                first = _next(client, errands)
                 if first is None:
                     progress.refuse_after_stop()
                     time.sleep(_SECONDS_BETWEEN_LOOKS)
@@ -141,104 +132,15 @@ def grouped(rows: Sequence[int], least: float) -> list[list[int]]:
     return groups
 
 
-def _next(errands: Mapping[int, _Errand]) -> int | None:
+def _next(client: SyncPrefectClient, errands: Mapping[int, Errand]) -> int | None:
     """The segment to convert, or to find converted, here and now; None where all of them are in other hands."""
-    states = {first: errand.look() for first, errand in errands.items()}
-    for first in [first for first, state in states.items() if state == "ended"]:
+    states = states_of(client, errands.values())
+    fates = {first: errand.fate(states) for first, errand in errands.items()}
+    for first in [first for first, fate in fates.items() if fate == "ended"]:
         errand = errands[first]
         if errand.run is None or errand.tries >= _TRIES or errand.is_done():
             return first
         _log.warning("chunks %s are not finished by run %s: asking again", errand.segment.span, errand.run.name)
         errand.ask()
-    waiting = [first for first, state in states.items() if state == "waits"]
+    waiting = [first for first, fate in fates.items() if fate == "waits"]
     return next((first for first in reversed(waiting) if errands[first].withdraw()), None)
-
-
-@dataclass
-class _Errand:
-    """One segment, and the run that another worker was asked for."""
-
-    client: SyncPrefectClient
-    """To the server."""
-    job: JobSettings
-    """Whose plate it is of."""
-    segment: Segment
-    """What is to be converted."""
-    weights: FileRef
-    """With what."""
-    allow_test_consent: bool
-    """Whether records of kind ``test`` count."""
-    run: FlowRun | None = None
-    """The run; None as long as nobody was asked."""
-    tries: int = 0
-    """How many were asked for here."""
-    sign: tuple[object, object] = (None, None)
-    """State and heartbeat that were seen last."""
-    since: float = field(default_factory=time.monotonic)
-    """When that was new."""
-
-    def is_done(self) -> bool:
-        """Whether the workspace has it."""
-        return is_made(self.job, self.segment, self.weights)
-
-    def ask(self) -> None:
-        """Ask for a run, or join the one that an earlier command asked for and that has not ended."""
-        parameters = {
-            "job": self.job.model_dump(mode="json"),
-            "segment": self.segment.model_dump(mode="json"),
-            "weights": dict(self.weights),
-            "allow_test_consent": self.allow_test_consent,
-        }
-        key = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()[:32]
-        self.tries += 1
-        self.since = time.monotonic()
-        for number in count():
-            run = run_deployment(
-                DEPLOYMENT,
-                parameters=parameters,
-                timeout=0,
-                as_subflow=False,
-                idempotency_key=f"segment-{key}-{number}",
-                tags=[f"job:{self.job.name}"],
-            )
-            assert isinstance(run, FlowRun)
-            if run.state is None or not run.state.is_final():
-                self.run = run
-                return
-
-    def look(self) -> Literal["waits", "runs", "ended"]:
-        """How the run fares; a silent one is marked as crashed."""
-        if self.run is None:
-            return "ended"
-        try:
-            state = self.client.read_flow_run(self.run.id).state
-        except ObjectNotFound:
-            return "ended"  # somebody deleted it
-        if state is None or state.is_scheduled():
-            return "waits"
-        if state.is_final():
-            return "ended"
-        sign = (state.id, self._heartbeat())
-        if sign != self.sign:
-            self.sign, self.since = sign, time.monotonic()
-        if time.monotonic() - self.since < _SILENT_SECONDS:
-            return "runs"
-        message = f"no sign of life for {_SILENT_SECONDS:.0f} s"
-        self.client.set_flow_run_state(self.run.id, Crashed(message=message), force=True)
-        return "ended"
-
-    def _heartbeat(self) -> object:
-        assert self.run
-        wanted = EventFilter(
-            event=EventNameFilter(name=["prefect.flow-run.heartbeat"]),
-            resource=EventResourceFilter(id=[f"prefect.flow-run.{self.run.id}"]),
-        )
-        events = self.client.read_events(filter=wanted, limit=1).events
-        return events[0].id if events else None
-
-    def withdraw(self) -> bool:
-        """Cancel the run if no worker has taken it; True where that was so."""
-        if self.run is None or self.look() != "waits":
-            return False
-        self.client.set_flow_run_state(self.run.id, Cancelled(message="done by the run that asked for it"))
-        return True

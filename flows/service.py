@@ -16,7 +16,9 @@ from pathlib import Path
 
 from faceswap_core.errors import EnvironmentFault, SettingsError
 from faceswap_core.storage import atomic_path
+from flows.child import SERVICE
 from flows.children import Child
+from flows.history import started
 from flows.server import RECORD, open_database, prefect_home, recorded_server, serving
 
 POOL = "local-process"
@@ -59,7 +61,8 @@ def service(host: str, port: int, limit: int) -> Iterator[tuple[str, list[Child]
             raise EnvironmentFault(f"a run is using {home / 'prefect.db'}: wait until it has ended, then try again")
         url, server = stack.enter_context(serving(home, database, host, port, _settings(host, port)))
         _set_up(limit)
-        worker = Child(["flows.child", str(os.getpid()), *_worker(limit)], _PLACE, home / _WORKER_LOG)
+        place = {**_PLACE, SERVICE: json.dumps(started())}
+        worker = Child(["flows.child", str(os.getpid()), *_worker(limit)], place, home / _WORKER_LOG)
         stack.callback(worker.stop, _WORKER_SECONDS_TO_END)
         stack.enter_context(_recorded(home, url))
         yield url.removesuffix("/api"), [server, worker]
