@@ -28,7 +28,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 ROOT = Path(__file__).resolve().parents[1]
 _PLACE = {"FACESWAP_HOME": str(ROOT), "FACESWAP_POOL": POOL}
 """What prefect.yaml leaves open."""
-_COMMAND_SECONDS = 180.0
+_COMMAND_SECONDS = 600.0
 _WORKER_LOG = "worker.log"
 _WORKER_SECONDS_TO_END = 20.0
 
