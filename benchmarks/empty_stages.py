@@ -20,7 +20,7 @@ from faceswap_core.stages.decode import VideoPlan, default_chunk_frames
 from faceswap_core.stages.detect import Detected
 from faceswap_core.storage import Workspace, file_ref
 from faceswap_core.types import Json, ManifestRef
-from flows.convert import finished_chunks
+from flows.chunks import convert_chunks, segment_of
 from flows.faceset import build_facesets
 from flows.record import recorded
 from tasks.options import job_runner
@@ -54,7 +54,9 @@ def empty_swap(job: JobSettings) -> Json:
     with recorded(job) as run, counting(tally), job_runner(str(job.workspace), job.runtime):
         consents: Any = {"a": {"record": "none"}}
         facesets = build_facesets(job, {job.plate.video: "a"}, run, consents)
-        finished_chunks(job, facesets[job.plate.video], file_ref(job.plate.video))
+        plate = facesets[job.plate.video]
+        whole = segment_of(plate, range(len(plate.frames)), job.smooth)
+        convert_chunks(job, whole, file_ref(job.plate.video))
         stages = tally.report()
         return {name: sum(stage[name] for stage in stages.values()) for name in ("computed", "cached", "seconds")}
 

@@ -135,6 +135,11 @@ class RuntimeSettings(Branch):
     cluster: str = Field(default="", pattern=r"^$|^([a-z]+://)?[\w.-]+:\d+$")
     """Of ``dask`` and ``ray``: HOST:PORT of a cluster that runs, whose machines have the workspace under the same path
     and workers of one thread; by default workers are started on this machine."""
+    segment_seconds: float = Field(default=0.0, ge=0, le=86400)
+    """Length of the segments in which a plate is converted, in seconds; other workers of the Prefect server take some
+    of them, as runs of the deployment ``convert-segment``. 0 shares nothing; below 60 starting a run costs more than it
+    brings. Workers on other machines need footage, records and workspace under the same paths, or the last in a
+    bucket."""
     threads: int = Field(default=1, ge=1, le=256)
     """Torch threads of the training; at draft sizes one is as fast as two, and does not stall beside other work."""
     compile: Literal["off", "default", "cuda_graphs"] = "off"

@@ -38,21 +38,41 @@ def load_job(path: Path, overrides: Sequence[str] = (), *, folder: Path | None =
         SettingsError: the file cannot be read, or a setting is unknown or out of range.
     """
     try:
-        size = path.stat().st_size
-        if size > MAX_JOB_BYTES:
-            raise SettingsError(f"job file {path} has {size} bytes, at most {MAX_JOB_BYTES} are read: make it smaller")
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        with path.open("rb") as file:
+            data = file.read(MAX_JOB_BYTES + 1)
+    except OSError as error:
         raise SettingsError(f"job file {path} cannot be read ({error}): give the path of a TOML file") from error
-    if _DEEP_KEY.search(text):
-        raise SettingsError(f"job file {path} has a key of more than 32 parts: no setting lies so deep, remove it")
+    folder = folder or path.absolute().parent
+    return parse_job(data, overrides, source=f"job file {path}", folder=folder)
+
+
+def parse_job(text: bytes, overrides: Sequence[str] = (), *, source: str, folder: Path) -> JobSettings:
+    """Check the text of a job file, as `load_job` does.
+
+    Args:
+        text: what stands in it.
+        overrides: settings that count more.
+        source: what it is called in errors.
+        folder: what its paths are relative to.
+
+    Raises:
+        SettingsError: it is no TOML, or a setting is unknown or out of range.
+    """
+    if len(text) > MAX_JOB_BYTES:
+        raise SettingsError(f"{source} has more than {MAX_JOB_BYTES} bytes: make it smaller")
     try:
-        data = tomllib.loads(text)
+        decoded = text.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{source} cannot be read ({error}): give a TOML file") from error
+    if _DEEP_KEY.search(decoded):
+        raise SettingsError(f"{source} has a key of more than 32 parts: no setting lies so deep, remove it")
+    try:
+        data = tomllib.loads(decoded)
     except (ValueError, RecursionError) as error:  # beside TOMLDecodeError: a number of thousands of digits
-        raise SettingsError(f"job file {path} is not valid TOML ({error}): mend it and try again") from error
+        raise SettingsError(f"{source} is not valid TOML ({error}): mend it and try again") from error
     for override in overrides:
         _set_value(data, override)
-    return parse(JobSettings, data, source=str(path)).with_absolute_paths(folder or path.absolute().parent)
+    return parse(JobSettings, data, source=source).with_absolute_paths(folder)
 
 
 def recode_settings(

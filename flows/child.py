@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import os
 import runpy
 import sys
+from functools import cache
 
-from flows.server_child import end_with
+from flows.server_child import end_when, end_with
+
+SERVICE = "FACESWAP_SERVICE"
+"""Environment variable of a worker and its runs: which process is the `faceswap up` that they belong to."""
+
+
+@cache
+def end_with_service() -> None:
+    """End this process once its `faceswap up` is gone: without the server nobody would hear of this run any more."""
+    service = os.environ.get(SERVICE)
+    if service:
+        from flows.history import is_alive
+
+        end_when(lambda: not is_alive(json.loads(service)))
 
 
 def main(parent: int, arguments: list[str]) -> None:

@@ -25,6 +25,7 @@ from flows.outcome import judge, last_words
 from flows.preflight import check_job
 from flows.record import Run, recorded
 from flows.report import Made, build_report, not_measured, summary_markdown, write_report
+from flows.segments import check_segments
 from flows.training import train
 from tasks import progress
 from tasks.artifacts import picture_artifact, summary_artifact
@@ -49,6 +50,7 @@ def swap_video(
     """
     job = job.with_absolute_paths(Path.cwd())
     check_job(job, force=force, allow_test_consent=allow_test_consent)
+    check_segments(job)
     gate = ConsentGate(job, allow_test=allow_test_consent)
     asked = job.detect
     job = job.model_copy(update={"detect": installed(asked)})

@@ -22,6 +22,7 @@ from faceswap_core.config_recode import RecodeSettings
 from faceswap_core.config_scan import ScanSettings
 from faceswap_core.storage import Workspace
 from faceswap_core.types import Json
+from flows.child import end_with_service
 from flows.history import started
 from tasks.artifacts import stage_bars
 from tasks.events import run_ended, tag_flow_run
@@ -54,6 +55,7 @@ class Run:
 @contextmanager
 def recorded(job: JobSettings | RecodeSettings | ScanSettings) -> Iterator[Run]:
     """Keep run.json and log.jsonl of the run that happens inside."""
+    end_with_service()
     run = _new_run(job)
     facts = {
         "run": run.run_id,
@@ -137,14 +139,21 @@ class _JsonLines(logging.Handler):
         super().close()
 
 
+def log_at_info() -> list[logging.Logger]:
+    """Let what our loggers say of each chunk through, to the flow UI, too."""
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    for logger in loggers:
+        if not logger.isEnabledFor(logging.INFO):
+            logger.setLevel(logging.INFO)
+    return loggers
+
+
 @contextmanager
 def _logged(path: Path) -> Iterator[None]:
     handler = _JsonLines(path)
-    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    loggers = log_at_info()
     for logger in loggers:
         logger.addHandler(handler)
-        if not logger.isEnabledFor(logging.INFO):
-            logger.setLevel(logging.INFO)
     try:
         yield
     finally:

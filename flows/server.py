@@ -10,12 +10,11 @@ import json
 import os
 import socket
 import sqlite3
-import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +23,7 @@ from typing import IO
 import platformdirs
 
 from faceswap_core.errors import EnvironmentFault
+from flows.children import Child
 from flows.zombies import bury
 
 STARTUP_SECONDS = 180.0
@@ -114,7 +114,7 @@ def _embedded(home: Path, meanwhile: Callable[[], object]) -> Iterator[str]:
     with contextlib.ExitStack() as stack:
         database = _database(home, stack)
         settings = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1"}
-        with serving(home, database, "127.0.0.1", _free_port(), settings, meanwhile) as url:
+        with serving(home, database, "127.0.0.1", _free_port(), settings, meanwhile) as (url, _):
             yield url
 
 
@@ -126,8 +126,8 @@ def serving(
     port: int,
     settings: Mapping[str, str],
     meanwhile: Callable[[], object] = lambda: None,
-) -> Iterator[str]:
-    """A server that ends with this process, however that ends; gives the URL of its API, which is exported.
+) -> Iterator[tuple[str, Child]]:
+    """A server that ends with this process, however that ends; gives the URL of its API, which is exported, and itself.
 
     Args:
         home: PREFECT_HOME, where its log is written.
@@ -145,27 +145,22 @@ def serving(
         _set_aside(database)
     with contextlib.ExitStack() as stack:
         stack.enter_context(_exported(url))
-
-        def start() -> subprocess.Popen[bytes]:
-            process = _start(home, database, host, port, settings)
-            stack.callback(lambda: stop(process))
-            return process
-
-        process = start()
+        server = _start(home, database, host, port, settings)
+        stack.callback(server.stop)
         meanwhile()
-        if not _wait_until_up(process, url) and database.exists():
-            stop(process)
+        if not _wait_until_up(server, url) and database.exists():
+            server.stop()
             _set_aside(database)
-            process = start()
-            _wait_until_up(process, url)
-        if process.poll() is not None or not answers(url):
+            server.start()
+            _wait_until_up(server, url)
+        if server.has_ended() or not answers(url):
             raise EnvironmentFault(
                 f"the Prefect server did not start within {STARTUP_SECONDS:.0f} s: see {home / _LOG}, or set "
                 "PREFECT_API_URL to a server that runs"
             )
         with contextlib.suppress(OSError):  # a run that stays listed as running costs nothing but clarity
             bury(url)
-        yield url
+        yield url, server
 
 
 def _database(home: Path, stack: contextlib.ExitStack) -> Path:
@@ -221,33 +216,13 @@ def _set_aside(database: Path) -> None:
             part.rename(f"{aside}{suffix}")
 
 
-def _start(home: Path, database: Path, host: str, port: int, settings: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def _start(home: Path, database: Path, host: str, port: int, settings: Mapping[str, str]) -> Child:
     environment = {
         "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{database}",
         "PREFECT__SERVER_FINAL": "1",
         **settings,
     }
-    return start_child(["flows.server_child", host, str(port), str(os.getpid())], environment, home / _LOG)
-
-
-def start_child(module: Sequence[str], environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
-    """Run a module with its arguments in a session of its own, where Ctrl-C does not reach it.
-
-    Args:
-        module: name and arguments.
-        environment: beside that of this process.
-        log: file for what it prints.
-    """
-    command = [sys.executable, "-P", "-m", *module]
-    with open(log, "wb") as lines:
-        return subprocess.Popen(
-            command,
-            env={**os.environ, **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=lines,
-            stderr=lines,
-            start_new_session=True,
-        )
+    return Child(["flows.server_child", host, str(port), str(os.getpid())], environment, home / _LOG)
 
 
 def _free_port() -> int:
@@ -256,21 +231,11 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait_until_up(process: subprocess.Popen[bytes], url: str) -> bool:
+def _wait_until_up(server: Child, url: str) -> bool:
     """False where the server ended by itself."""
     end = time.monotonic() + STARTUP_SECONDS
-    while time.monotonic() < end and process.poll() is None:
+    while time.monotonic() < end and not server.has_ended():
         if answers(url):
             return True
         time.sleep(0.1)
-    return process.poll() is None
-
-
-def stop(process: subprocess.Popen[bytes], seconds: float = 5.0) -> None:
-    """Ask a child to end, and end it after some seconds."""
-    process.terminate()
-    try:
-        process.wait(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    return not server.has_ended()

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 _SECONDS_BETWEEN_LOOKS = 1.0
 _SECONDS_TO_END = 5.0
@@ -14,15 +15,20 @@ _SECONDS_TO_END = 5.0
 
 def end_with(parent: int) -> None:
     """End this process once its parent is gone, killed or not."""
+    end_when(lambda: os.getppid() != parent)
+
+
+def end_when(gone: Callable[[], bool]) -> None:
+    """End this process once something is gone that it cannot do without."""
 
     def watch() -> None:
-        while os.getppid() == parent:
+        while not gone():
             time.sleep(_SECONDS_BETWEEN_LOOKS)
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(_SECONDS_TO_END)
         os._exit(0)
 
-    threading.Thread(target=watch, name="watch-parent", daemon=True).start()
+    threading.Thread(target=watch, name="end-when-gone", daemon=True).start()
 
 
 def main(host: str, port: int, parent: int) -> None:

@@ -16,7 +16,10 @@ from pathlib import Path
 
 from faceswap_core.errors import EnvironmentFault, SettingsError
 from faceswap_core.storage import atomic_path
-from flows.server import RECORD, open_database, prefect_home, recorded_server, serving, start_child, stop
+from flows.child import SERVICE
+from flows.children import Child
+from flows.history import started
+from flows.server import RECORD, open_database, prefect_home, recorded_server, serving
 
 POOL = "local-process"
 QUEUES = {"gpu": 1, "cpu": 2}
@@ -25,14 +28,16 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 ROOT = Path(__file__).resolve().parents[1]
 _PLACE = {"FACESWAP_HOME": str(ROOT), "FACESWAP_POOL": POOL}
 """What prefect.yaml leaves open."""
-_COMMAND_SECONDS = 180.0
+_COMMAND_SECONDS = 600.0
 _WORKER_LOG = "worker.log"
 _WORKER_SECONDS_TO_END = 20.0
 
 
 @contextmanager
-def service(host: str, port: int, limit: int) -> Iterator[str]:
-    """Everything that scheduled jobs need, up as long as the block runs; gives the address of the UI.
+def service(host: str, port: int, limit: int) -> Iterator[tuple[str, list[Child]]]:
+    """Everything that scheduled jobs need, up as long as the block runs.
+
+    Gives the address of the UI and the processes that are to be started again when they die (`wait`).
 
     Args:
         host: address to listen on; other than loopback only with an auth string.
@@ -54,12 +59,13 @@ def service(host: str, port: int, limit: int) -> Iterator[str]:
         database = open_database(home, stack)
         if database is None:
             raise EnvironmentFault(f"a run is using {home / 'prefect.db'}: wait until it has ended, then try again")
-        url = stack.enter_context(serving(home, database, host, port, _settings(host, port)))
+        url, server = stack.enter_context(serving(home, database, host, port, _settings(host, port)))
         _set_up(limit)
-        worker = start_child(["flows.child", str(os.getpid()), *_worker(limit)], _PLACE, home / _WORKER_LOG)
-        stack.callback(lambda: stop(worker, _WORKER_SECONDS_TO_END))
+        place = {**_PLACE, SERVICE: json.dumps(started())}
+        worker = Child(["flows.child", str(os.getpid()), *_worker(limit)], place, home / _WORKER_LOG)
+        stack.callback(worker.stop, _WORKER_SECONDS_TO_END)
         stack.enter_context(_recorded(home, url))
-        yield url.removesuffix("/api")
+        yield url.removesuffix("/api"), [server, worker]
 
 
 def refuse_open_door(host: str) -> None:
@@ -139,12 +145,13 @@ def _recorded(home: Path, url: str) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-def wait(stopped: threading.Event, signals: Sequence[int]) -> None:
-    """Return when one of the signals arrives."""
+def wait(stopped: threading.Event, signals: Sequence[int], children: Sequence[Child]) -> None:
+    """Return when one of the signals arrives; children that die meanwhile are started again."""
     before = {number: signal.signal(number, lambda *_: stopped.set()) for number in signals}
     try:
         while not stopped.wait(1.0):
-            pass
+            for child in children:
+                child.revive()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

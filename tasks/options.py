@@ -20,6 +20,7 @@ from prefect.cache_policies import CachePolicy
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import FlowRunContext, TaskRunContext
 from prefect.filesystems import LocalFileSystem
+from prefect.utilities.callables import get_call_parameters
 from pydantic import BaseModel
 
 from faceswap_core.config import RuntimeSettings
@@ -31,7 +32,7 @@ from faceswap_core.stages.weights import finished_weights, pick_device, resolve_
 from faceswap_core.storage import Workspace
 from faceswap_core.types import Json
 from tasks import progress, relay, tally, worker
-from tasks.records import PLAIN_JSON, Records, admit, promised_files, results_folder
+from tasks.records import PLAIN_JSON, Records, admit, promised_files, recorded_result, results_folder
 from tasks.runners import runner_of
 
 P = ParamSpec("P")
@@ -185,6 +186,15 @@ def stage_task(
         )(body)
 
     return decorate
+
+
+def stored(asked: Task[P, R], *args: P.args, **kwargs: P.kwargs) -> R | None:
+    """What an earlier run of a task made, if all of it is there; nothing is computed."""
+    policy = asked.cache_policy
+    assert isinstance(policy, StageKey)
+    inputs = get_call_parameters(asked.fn, args, kwargs)
+    found: R | None = recorded_result(inputs["workspace"], policy.key_of(inputs))
+    return found
 
 
 def _note_lineage(given: Mapping[str, Any], result: Any) -> None:

@@ -90,6 +90,14 @@ def admit(workspace: str, key: str) -> bool:
     return problem is None or _remove(store, record, problem)
 
 
+def recorded_result(workspace: str, key: str) -> Any:
+    """What the record of ``key`` holds; None where there is none, or none that can be trusted."""
+    record = results_folder(workspace) / key
+    if not admit(workspace, key) or not record.is_file():
+        return None
+    return json.loads(json.loads(record.read_bytes())["result"])
+
+
 def _problem(workspace: Workspace, record: Path) -> str | None:
     """What speaks against a record."""
     if record.is_symlink() or not record.is_file() or record.stat().st_size > MAX_RECORD_BYTES:

@@ -154,7 +154,7 @@ def test_image_formats_are_those_of_the_setting():
 
 
 def test_every_kind_of_output_has_a_last_stage():
-    from flows.convert import LAST_STAGE
+    from flows.chunks import LAST_STAGE
 
     assert set(LAST_STAGE) == literal(OutputSettings, "kind")
 

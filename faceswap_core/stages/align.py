@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from typing import TypedDict
 
 import cv2
 import numpy as np
+from typing_extensions import TypedDict
 
 from faceswap_core import layout, manifest
 from faceswap_core.config import AlignSettings

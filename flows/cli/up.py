@@ -29,9 +29,9 @@ def up(
     stopped = threading.Event()
     with refusing(as_json=as_json, debug=debug):
         try:
-            with service(host, port, limit) as address:
+            with service(host, port, limit) as (address, children):
                 _say(address, as_json)
-                wait(stopped, (signal.SIGINT, signal.SIGTERM))
+                wait(stopped, (signal.SIGINT, signal.SIGTERM), children)
                 print("stopping", file=sys.stderr, flush=True)
         except KeyboardInterrupt as error:
             raise typer.Exit(INTERRUPTED) from error

@@ -24,6 +24,7 @@ DEPLOYMENTS = {
     "build-faceset": "cpu",
     "train": "gpu",
     "convert": "gpu",
+    "convert-segment": "cpu",
     "evaluate": "gpu",
     "inbox": "cpu",
 }

@@ -4,13 +4,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from faceswap_core.config import JobSettings, SmoothSettings, TrainSettings
+from faceswap_core.config import JobSettings, TrainSettings
 from faceswap_core.errors import FaceswapError, PartialError
 from faceswap_core.jobfile import load_job
 from faceswap_core.stages.consent import read_signed
 from faceswap_core.trust.consent import read_record
 from flows import pipeline
-from flows.convert import halo
 from flows.demo import Demo, clips, write_job
 from flows.faceset import exact_truth
 from flows.gather import gather
@@ -29,27 +28,6 @@ def job(**plate):
         swap={"to": "b"},
         output={"video": "/o.mp4"},
     )
-
-
-def frames(*sizes):
-    return [{"path": "", "sha256": "", "rows": n, "schema": "frames/1"} for n in sizes]
-
-
-@pytest.mark.parametrize(
-    ("sizes", "radius", "expected"),
-    [
-        ((60, 60, 60), 2, ([0], [2])),
-        ((60, 60, 60), 0, ([], [])),
-        ((1, 60, 1, 1), 2, ([0], [2, 3])),
-        ((20, 20, 20, 20), 30, ([0], [2, 3])),
-    ],
-)
-def test_the_halo_reaches_as_far_as_the_filter(sizes, radius, expected):
-    assert halo(frames(*sizes), 1, SmoothSettings(radius=radius)) == expected
-
-
-def test_a_filter_that_is_off_has_no_halo():
-    assert halo(frames(9, 9, 9), 1, SmoothSettings(strength=0)) == ([], [])
 
 
 def test_each_video_is_analysed_once():
