@@ -33,7 +33,7 @@ class TrackSettings(Branch):
     start_score: float = Field(default=0.9, ge=0, le=1)
     """Score that a track must reach once, or for long nearly (its median 0.15 less); weaker faces only continue it."""
     max_gap: int = Field(default=5, ge=0, le=1000)
-    """Longest gap, in frames, filled by interpolation."""
+    """Longest gap, in frames, filled by interpolation, or to a cut along the motion."""
     max_lost: int = Field(default=30, ge=0, le=10000)
     """Frames for which a face may be hidden and still be followed, by its place and motion alone."""
     cut_threshold: float = Field(default=0.12, gt=0, le=1)

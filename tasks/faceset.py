@@ -62,7 +62,7 @@ def embed_reference(
     return reference.embed_reference(picture, settings, runtime.device)
 
 
-@stage_task(layout.TRACKS, 6, run_name="track-faces-{subject}")
+@stage_task(layout.TRACKS, 7, run_name="track-faces-{subject}")
 def track_faces(
     workspace: str,
     frames: list[ManifestRef],

@@ -9,7 +9,7 @@ import numpy as np
 
 from faceswap_core.config_track import Choice
 from faceswap_core.errors import SettingsError
-from faceswap_core.faces.tracking import Track
+from faceswap_core.faces.tracks import Track
 from faceswap_core.types import F64, I64
 
 MIN_TRACK_FRAMES = 3

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from faceswap_core.faces.geometry import fit_similarity, template5
-from faceswap_core.faces.tracking import Track
+from faceswap_core.faces.tracks import Track
 from faceswap_core.types import F64, I64, Bool
 
 INTERPOLATED_WEIGHT = 0.02

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from faceswap_core.types import F64, I64, Bool
+from faceswap_core.types import F64, I64
 
 Group = list["Detection"]
 """Detections of one face in one shot, in the order of the frames."""
@@ -222,67 +222,3 @@ def _is_clear(groups: list[Group], scores: F64, tail: int, head: int) -> bool:
 
 def _together(one: Group, other: Group) -> bool:
     return one[0].frame_index <= other[-1].frame_index and other[0].frame_index <= one[-1].frame_index
-
-
-@dataclass(frozen=True)
-class Track:
-    """One face of one shot, its short gaps filled."""
-
-    track_id: int
-    """Unique within the video."""
-    shot: int
-    """Number of the shot."""
-    frame_index: I64
-    """(N,) rising; consecutive but for gaps too long to be filled."""
-    face_index: I64
-    """(N,) number within the frame; negative for an interpolated face."""
-    boxes_xyxy: F64
-    """(N, 4) px."""
-    scores: F64
-    """(N,); 0 for an interpolated face."""
-    points5_raw: F64
-    """(N, 5, 2) px, as detected or interpolated."""
-    interpolated: Bool
-    """(N,) True where no face was detected."""
-    embedding: F64 | None = None
-    """(E,) mean direction of its embeddings; None where the detector has none."""
-
-    def __len__(self) -> int:
-        """Count the frames."""
-        return len(self.frame_index)
-
-
-def fill(group: Group, *, track_id: int, shot: int, max_gap: int) -> Track:
-    """One group -> a track: gaps of up to ``max_gap`` frames interpolated linearly and marked, longer ones left."""
-    known = np.array([d.frame_index for d in group])
-    values = np.array([np.concatenate([d.box_xyxy, [d.score], d.points5.ravel()]) for d in group])
-    short = np.flatnonzero(np.diff(known) <= max_gap + 1)
-    bridged = [np.arange(known[i] + 1, known[i + 1]) for i in short]
-    frames = np.sort(np.concatenate([known, *bridged]))
-    dense = np.stack([np.interp(frames, known, column) for column in values.T], axis=1)
-    interpolated = ~np.isin(frames, known)
-    face_index = np.full(len(frames), -1 - track_id)
-    face_index[~interpolated] = [d.face_index for d in group]
-    return Track(
-        track_id=track_id,
-        shot=shot,
-        frame_index=frames,
-        face_index=face_index,
-        boxes_xyxy=dense[:, :4],
-        scores=np.where(interpolated, 0.0, dense[:, 4]),
-        points5_raw=dense[:, 5:].reshape(-1, 5, 2),
-        interpolated=interpolated,
-        embedding=mean_embedding(group),
-    )
-
-
-def to_edge(track: Track, shots: I64) -> list[int | None]:
-    """Frames from each frame of a track to the nearest one in which the face enters or leaves within its shot.
-
-    A gap that was not filled is left and entered, too. A track that begins or ends with its shot is cut off there, and
-    the face neither enters nor leaves; None where it does neither anywhere.
-    """
-    seen = {int(frame) for frame in track.frame_index}
-    missed = {n for frame in seen for n in (frame - 1, frame + 1) if n not in seen and 0 <= n < len(shots)}
-    gone = np.array([n for n in missed if shots[n] == track.shot])
-    return [int(np.abs(gone - frame).min()) - 1 if len(gone) else None for frame in sorted(seen)]

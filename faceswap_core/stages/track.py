@@ -17,13 +17,11 @@ from faceswap_core.faces.tracking import (
     Detection,
     Group,
     Likeness,
-    Track,
-    fill,
     link,
     rejoin,
     shots_from_scores,
-    to_edge,
 )
+from faceswap_core.faces.tracks import Track, fill, to_edge
 from faceswap_core.manifest import Row
 from faceswap_core.schemas import DETECTIONS, FRAMES, TRACKS
 from faceswap_core.stages.track_mesh import Meshes, fits_of, meshes_of, similarities_by_mesh, with_mesh
@@ -87,10 +85,7 @@ def follow(detections: Iterator[Detection], shots: I64, settings: TrackSettings)
     groups = link(detections, shots, likeness, max_gap=settings.max_gap)
     groups = rejoin(groups, shots, likeness, max_lost=max(settings.max_lost, settings.max_gap))
     sure = [group for group in groups if is_sure(group, settings.start_score)]
-    return [
-        fill(group, track_id=i, shot=int(shots[group[0].frame_index]), max_gap=settings.max_gap)
-        for i, group in enumerate(sure)
-    ]
+    return [fill(group, track_id=i, shots=shots, max_gap=settings.max_gap) for i, group in enumerate(sure)]
 
 
 def is_sure(group: Group, start_score: float) -> bool:

@@ -11,7 +11,7 @@ from faceswap_core import manifest
 from faceswap_core.faces.dense import fit_dense, is_mesh
 from faceswap_core.faces.geometry import fit_similarity, template5
 from faceswap_core.faces.steadying import Steadied, runs, smooth_series
-from faceswap_core.faces.tracking import Track
+from faceswap_core.faces.tracks import Track
 from faceswap_core.manifest import Row
 from faceswap_core.schemas import DETECTIONS
 from faceswap_core.storage import Workspace

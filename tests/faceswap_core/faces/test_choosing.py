@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -5,7 +7,8 @@ from faceswap_core.config_track import Choice
 from faceswap_core.errors import SettingsError
 from faceswap_core.faces.choosing import choose, prominent
 from faceswap_core.faces.geometry import template5
-from faceswap_core.faces.tracking import Detection, fill
+from faceswap_core.faces.tracking import Detection
+from faceswap_core.faces.tracks import fill
 
 ME, YOU = np.array([1.0, 0]), np.array([0.0, 1])
 
@@ -13,7 +16,7 @@ ME, YOU = np.array([1.0, 0]), np.array([0.0, 1])
 def track_of(frames, side, track_id, x=100.0, shot=0, embedding=None):
     box = np.array([x, 100, x + side, 100 + side])
     group = [Detection(i, 0, box, 0.99, template5() * side + x, embedding) for i in frames]
-    return fill(group, track_id=track_id, shot=shot, max_gap=5)
+    return replace(fill(group, track_id=track_id, shots=np.zeros(max(frames) + 1, int), max_gap=0), shot=shot)
 
 
 def chosen(found, /, frames=10, shots=None, **choice):

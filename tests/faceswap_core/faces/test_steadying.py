@@ -6,7 +6,7 @@ from hypothesis.extra.numpy import arrays
 
 from faceswap_core.faces.geometry import apply, similarity_matrix, template5
 from faceswap_core.faces.steadying import jitter, runs, smooth_series, steady
-from faceswap_core.faces.tracking import Track
+from faceswap_core.faces.tracks import Track
 
 series = st.integers(1, 30).flatmap(lambda n: arrays(np.float64, (n, 2), elements=st.floats(-1000, 1000)))
 

@@ -7,15 +7,14 @@ from faceswap_core.faces.geometry import template5
 from faceswap_core.faces.tracking import (
     Detection,
     Likeness,
-    fill,
     link,
     mean_embedding,
     overlap,
     predict,
     rejoin,
     shots_from_scores,
-    to_edge,
 )
+from faceswap_core.faces.tracks import fill, to_edge
 
 
 def face(frame, x=100.0, y=100.0, side=50.0, index=0, score=0.99, embedding=None):
@@ -247,13 +246,16 @@ def test_the_mean_embedding_has_length_one_and_ignores_faces_without():
     assert mean_embedding([face(0)]) is None
 
 
-def filled(group, track_id=0, shot=0, max_gap=5):
-    return fill(group, track_id=track_id, shot=shot, max_gap=max_gap)
+def filled(group, track_id=0, shots=None, max_gap=5):
+    """By default the shot lasts as long as its detections."""
+    first, last = group[0].frame_index, group[-1].frame_index
+    shots = np.array([0] * first + [1] * (last + 1 - first)) if shots is None else shots
+    return fill(group, track_id=track_id, shots=shots, max_gap=max_gap)
 
 
 class TestFill:
     def test_gap_is_filled_linearly_and_marked(self):
-        track = filled([face(2, x=100, index=7), face(5, x=130, index=4)], track_id=3, shot=1)
+        track = filled([face(2, x=100, index=7), face(5, x=130, index=4)], track_id=3)
         assert track.frame_index.tolist() == [2, 3, 4, 5]
         assert track.interpolated.tolist() == [False, True, True, False]
         np.testing.assert_allclose(track.boxes_xyxy[:, 0], [100, 110, 120, 130])
@@ -279,6 +281,22 @@ class TestFill:
         assert track.interpolated.tolist() == [False, True, True, True, False, False]
         assert filled([face(0), face(2)], max_gap=0).frame_index.tolist() == [0, 2]
 
+    def test_a_face_found_soon_after_a_cut_and_lost_soon_before_the_next_is_carried_to_both(self):
+        shots = np.array([0] * 5 + [1] * 14 + [2] * 5)
+        track = filled([face(frame, x=100 + 10 * frame) for frame in range(8, 16)], shots=shots)
+        assert track.frame_index.tolist() == list(range(5, 19))
+        assert track.interpolated.tolist() == [True] * 3 + [False] * 8 + [True] * 3
+        np.testing.assert_allclose(track.boxes_xyxy[:, 0], 100 + 10 * track.frame_index)
+        np.testing.assert_allclose(np.diff(track.points5_raw[:, 0, 0]), 10)
+        assert (track.face_index[track.interpolated] < 0).all()
+        assert to_edge(track, shots) == [None] * 14, "it neither enters nor leaves"
+
+    @pytest.mark.parametrize(("first", "count"), [(6, 8), (3, 5)])
+    def test_it_is_not_carried_farther_than_a_gap_may_be_nor_for_few_detections(self, first, count):
+        group = [face(frame) for frame in range(first, first + count)]
+        track = filled(group, shots=np.zeros(first + count, int), max_gap=5)
+        assert track.frame_index.tolist() == [d.frame_index for d in group]
+
 
 @pytest.mark.parametrize(
     ("first", "last", "wanted"),
@@ -295,12 +313,12 @@ def test_a_face_enters_and_leaves_within_its_shot_only(first, last, wanted, befo
     """A shot of ten frames, alone or between two others."""
     shots = np.array([0] * before + [1] * 10 + [2] * before)
     frames = range(before + first, before + last + 1)
-    track = fill([face(frame) for frame in frames], track_id=0, shot=1, max_gap=2)
+    track = fill([face(frame) for frame in frames], track_id=0, shots=shots, max_gap=0)
     assert to_edge(track, shots) == wanted
 
 
 def test_a_gap_that_was_not_filled_is_left_and_entered():
     frames = [0, 1, 2, 7, 8, 9]
-    track = fill([face(frame) for frame in frames], track_id=0, shot=0, max_gap=2)
+    track = fill([face(frame) for frame in frames], track_id=0, shots=one_shot(10), max_gap=2)
     assert track.frame_index.tolist() == frames
     assert to_edge(track, one_shot(10)) == [2, 1, 0, 0, 1, 2]
