@@ -91,11 +91,11 @@ def test_a_job_that_finds_no_other_worker_converts_all_itself(server, first, tin
         asked = post(server, "/flow_runs/filter", {"flow_runs": {"deployment_id": {"any_": [deployment]}}})
         return [run["state_type"] for run in asked]
 
-    shared = faceswap("run", tmp_path / "job.toml", "--set", "runtime.segment_seconds=0.3")
+    shared = faceswap("run", tmp_path / "job.toml", "--set", "runtime.segment_seconds=0.3", seconds=900)
     assert shared.code == 0, shared.stderr
     assert states() == ["CANCELLED"] * 4
     assert frames_of(shared.last["output"]) == frames_of(first.last["output"])
     assert shared.computed == first.computed
-    again = faceswap("run", tmp_path / "job.toml", "--set", "runtime.segment_seconds=0.3")
+    again = faceswap("run", tmp_path / "job.toml", "--set", "runtime.segment_seconds=0.3", seconds=900)
     assert again.last["computed"] == 0
     assert len(states()) == 4, "what is finished is asked of nobody"
