@@ -28,6 +28,15 @@ def command_of(pid):
         return ""
 
 
+def works_on(flow_run, pid):
+    """Whether a process is that of a flow run, as its environment says."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as environment:
+            return f"PREFECT__FLOW_RUN_ID={flow_run}".encode() in environment.read().split(b"\0")
+    except OSError:
+        return False
+
+
 def left_of(processes, seconds=60):
     """Commands of those that still live after a while; none is good."""
     end = time.monotonic() + seconds

@@ -1,11 +1,16 @@
 """Children of a service, as real processes."""
 
+import json
 import os
 import signal
+import subprocess
+import sys
 import time
 
 from flows import children
+from flows.child import SERVICE
 from flows.children import Child
+from flows.history import _began
 
 
 def pid_of(child):
@@ -47,14 +52,29 @@ def test_one_that_cannot_live_is_not_started_in_haste(tmp_path, capfd):
 
 
 def test_one_that_does_not_listen_is_ended(tmp_path):
-    script = tmp_path / "deaf.py"
-    script.write_text(
-        "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint(1, flush=True)\ntime.sleep(99)\n"
+    (tmp_path / "deaf.py").write_text(
+        "import signal, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "print('deaf', flush=True)\n"
+        "time.sleep(99)\n"
     )
-    child = Child(["runpy", str(script)], {}, tmp_path / "log")
-    while "1" not in (tmp_path / "log").read_text():
+    child = Child(["deaf"], {"PYTHONPATH": str(tmp_path)}, tmp_path / "log")
+    while (tmp_path / "log").read_text() != "deaf\n":
+        assert not child.has_ended(), (tmp_path / "log").read_text()
         time.sleep(0.05)
-    began = time.monotonic()
     child.stop(0.2)
-    assert child.has_ended()
-    assert time.monotonic() - began < 20
+    assert child._process.returncode == -signal.SIGKILL
+
+
+def test_a_run_ends_once_its_service_is_gone():
+    sleep = [sys.executable, "-c", "import time; time.sleep(99)"]
+    run = [sys.executable, "-c", "from flows.child import end_with_service as end; end(); import time; time.sleep(99)"]
+    with subprocess.Popen(sleep) as service:
+        facts = {"pid": service.pid, "process_began": _began(service.pid)}
+        with subprocess.Popen(run, env={**os.environ, SERVICE: json.dumps(facts)}) as tied:
+            time.sleep(6)
+            assert tied.poll() is None
+            service.kill()
+            service.wait()
+            assert tied.wait(60) in (0, -signal.SIGTERM)
+    assert subprocess.run([*run[:2], run[2].replace("99", "0")], check=False).returncode == 0, "without one it lives"

@@ -4,6 +4,8 @@ import pytest
 from conftest import faceswap
 from hypothesis import given
 from hypothesis import strategies as st
+from test_kill_and_resume import frames_of
+from test_service import post
 
 from faceswap_core.config import SmoothSettings
 from flows.chunks import Segment, halo, segment_of
@@ -76,3 +78,24 @@ def test_a_server_that_knows_no_segments_ends_with_3(tiny_job, tmp_path):
     assert done.code == 3
     assert "convert-segment" in done.last["message"]
     assert "faceswap up" in done.last["message"]
+
+
+@pytest.mark.flow
+@pytest.mark.release
+def test_a_job_that_finds_no_other_worker_converts_all_itself(server, first, tiny_job, tmp_path):
+    flow = post(server, "/flows/", {"name": "convert-segment"})["id"]
+    deployment = post(server, "/deployments/", {"name": "convert-segment", "flow_id": flow})["id"]
+    (tmp_path / "job.toml").write_text(tiny_job.read_text())
+
+    def states():
+        asked = post(server, "/flow_runs/filter", {"flow_runs": {"deployment_id": {"any_": [deployment]}}})
+        return [run["state_type"] for run in asked]
+
+    shared = faceswap("run", tmp_path / "job.toml", "--set", "runtime.segment_seconds=0.3", seconds=900)
+    assert shared.code == 0, shared.stderr
+    assert states() == ["CANCELLED"] * 4
+    assert frames_of(shared.last["output"]) == frames_of(first.last["output"])
+    assert shared.computed == first.computed
+    again = faceswap("run", tmp_path / "job.toml", "--set", "runtime.segment_seconds=0.3", seconds=900)
+    assert again.last["computed"] == 0
+    assert len(states()) == 4, "what is finished is asked of nobody"

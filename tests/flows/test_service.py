@@ -43,15 +43,15 @@ def free_port():
 
 
 def post(url, path, body):
-    """What the server answers; one that is too busy at the moment is asked again."""
+    """What the server answers; one that is too busy at the moment, or is being started again, is asked again."""
     headers = {"Content-Type": "application/json"}
-    for left in range(10, -1, -1):
+    for left in range(90, -1, -1):
         request = urllib.request.Request(url + path, json.dumps(body).encode(), headers, method="POST")
         try:
             with urllib.request.urlopen(request, timeout=30) as reply:
                 return json.loads(reply.read() or b"null")
-        except urllib.error.HTTPError as error:
-            if error.code != 503 or not left:
+        except OSError as error:
+            if getattr(error, "code", 503) != 503 or not left:
                 raise
             time.sleep(2)
 
