@@ -13,7 +13,7 @@ class QualitySettings(Branch):
     frames: int = Field(default=1200, ge=0)
     """Swapped frames that are measured, spread over the plate: the first of a chunk, 24 at least, of every chunk or, in
     a long plate, of some; 0 measures none."""
-    identity_heads: int = Field(default=240, ge=0, le=100_000)
+    identity_heads: int = Field(default=400, ge=0, le=100_000)
     """Synthetic heads from which `faceswap evaluate` learns to tell rendered actors apart, once a workspace; 0 leaves
     that out."""
     unsmoothed_frames: int = Field(default=60, ge=0, le=10000)

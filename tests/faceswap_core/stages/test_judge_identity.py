@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from faceswap_core.config_quality import QualitySettings
 from faceswap_core.quality.identity_net import SIDE
 from faceswap_core.stages import judge_identity
 from faceswap_core.stages.judge_identity import LEAST_RECOGNISED, identity_chip, train_identity_judge
@@ -33,7 +34,7 @@ def test_a_small_training_is_the_same_again_and_tells_what_it_is_worth(tmp_path,
 
 @pytest.mark.release
 def test_the_network_tells_unseen_actors_apart_by_their_faces_alone(tmp_path):
-    validation = train_identity_judge(Workspace(tmp_path), 240, 0)["validation"]
+    validation = train_identity_judge(Workspace(tmp_path), QualitySettings().identity_heads, 0)["validation"]
     assert validation["recognised"] >= LEAST_RECOGNISED
     assert validation["same_face_score"] > 0.8
     assert validation["transfer"] > 0.5
