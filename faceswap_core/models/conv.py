@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 _SMALL_SIDE, _MANY_CHANNELS = 7, 256
-"""Largest output in pixels and fewest channels of the input at which a product is taken: below it oneDNN's kernels
-of bfloat16 fall to a fifth of a product's rate, and to a tenth for the gradient of the weights."""
+"""Largest output in pixels and fewest channels of the input at which a product is taken: there oneDNN's kernels
+of bfloat16 have half of a product's rate, and a quarter to a third for the gradient of the weights."""
 
 
 class Conv(nn.Conv2d):
