@@ -2,11 +2,12 @@
 
 Each pair of synthetic actors is rendered and analysed once, by the demonstration. Each network is then trained by
 `faceswap run` on the very same faces: a short while to learn what a step costs, then, going on from there, until
-the wanted CPU seconds are spent. Figures are those of the report; beside them stand the mean face's and, for the
-first network named, what the others make of its swap error (with the spread over pairs and seeds).
+the wanted CPU seconds are spent; several of them give a learning curve. Figures are those of the report; beside them
+stand the mean face's and, for the first network named, what the others make of its swap error and residual in the end
+(with the interval over pairs and seeds). Pairs are drawn by a seed where `--drawn` says how many.
 
-    python -m benchmarks.models [--workspace DIR] [--pairs 101-202,303-404] [--models original,modulated]
-        [--seconds 180] [--seeds 0,1] [--set train.losses.ssim=0.5]...
+    python -m benchmarks.models [--workspace DIR] [--pairs 101-202,303-404 | --drawn 5] [--models original,modulated]
+        [--seconds 180 | --seconds 60,180,600] [--seeds 0,1] [--set train.losses.ssim=0.5]...
 """
 
 from __future__ import annotations
@@ -15,15 +16,21 @@ import argparse
 import json
 import os
 import platform
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.claims import spread
 from benchmarks.swap_error import faceswap
 from faceswap_core.config_network import MODEL_DEFAULTS
 
+SEED = 20261207
+"""Of the pairs that are drawn; nothing was chosen by them."""
 PROBE_STEPS = 40
 """Steps from which the cost of one is learned at first."""
 TOLERANCE = 0.05
@@ -44,28 +51,37 @@ class Case:
     """Further ``--set``."""
 
     def run(self, steps: int) -> dict[str, Any]:
-        """Train up to so many steps in all, swap and judge; returns the report."""
-        wanted = [f"train.model_name={self.model}", f"train.iterations={steps}", f"seed={self.seed}", *self.settings]
+        """Train up to so many steps in all, swap and judge against the truth alone; returns the report."""
+        wanted = ["quality.frames=0"]
+        wanted += [f"train.model_name={self.model}", f"train.iterations={steps}", f"seed={self.seed}", *self.settings]
         wanted.append(f"output.video={self.workspace / f'{self.model}-{self.seed}.mp4'}")
         arguments = [part for setting in wanted for part in ("--set", setting)]
         content: dict[str, Any] = faceswap("run", str(self.workspace / "job.toml"), *arguments)["content"]
         return content
 
-    def judged(self, seconds: float) -> dict[str, Any]:
-        """A row after equal CPU seconds of training."""
+    def judged(self, marks: Sequence[float]) -> Iterator[dict[str, Any]]:
+        """A row after each of the CPU seconds of training, which ascend."""
         steps, spent, added = 0, 0.0, PROBE_STEPS
-        while True:  # what a step costs is learned on the way: a short training costs more of them
-            steps += added
-            report = self.run(steps)
-            last = float(report["stages"]["train-model"]["cpu_seconds"])
-            spent += last
-            if spent > (1 - TOLERANCE) * seconds:
-                break
-            added = max(round((seconds - spent) * added / last), 1)
+        for seconds in marks:
+            while True:  # what a step costs is learned on the way: a short training costs more of them
+                steps += added
+                report = self.run(steps)
+                last = float(report["stages"]["train-model"]["cpu_seconds"])
+                spent, cost = spent + last, last / added
+                if spent > (1 - TOLERANCE) * seconds:
+                    break
+                added = max(round((seconds - spent) / cost), 1)
+            yield self.row(report, steps, spent)
+            following = next((mark for mark in marks if mark > seconds), seconds)
+            added = max(round((following - spent) / cost), 1)
+
+    def row(self, report: dict[str, Any], steps: int, spent: float) -> dict[str, Any]:
+        """What a report says after so many steps and CPU seconds."""
         truth, training = report["truth"], report["training"]
         row = {"model": self.model, "seed": self.seed, "parameters": parameters_of(training), "steps": steps}
         row |= {"cpu_seconds": round(spent, 1), "cpu_ms_per_step": round(1000 * spent / steps, 1)}
         row |= {k: round(truth[k], 4) for k in ("swap_error", "swap_over_mean_face", "transfer", "residual")}
+        row |= {"peak_memory_mb": training["peak_memory_bytes"] >> 20}
         return row | {"mean_face_residual": round(truth["mean_face"]["residual"], 4)}
 
 
@@ -82,16 +98,32 @@ def parameters_of(training: dict[str, Any]) -> int:
 
 
 def compared(rows: list[dict[str, Any]], models: list[str]) -> list[dict[str, Any]]:
-    """Swap error of each network over that of the first, over pairs and seeds: mean and 95 % interval."""
-    errors = {(r["model"], r["pair"], r["seed"]): r["swap_error"] for r in rows}
+    """Swap error and residual of each network over those of the first: geometric means and 95 % intervals.
+
+    One interval takes all trainings for independent; the wider one takes the mean of each pair's seeds as one figure.
+    """
+    last = {(r["model"], r["pair"], r["seed"]): r for r in rows}  # the later marks of a curve come later
     found = []
-    for model in models[1:]:
-        ratios = np.array([e / errors[models[0], *which] for (m, *which), e in errors.items() if m == model])
-        spread = 1.96 * ratios.std(ddof=1) / len(ratios) ** 0.5 if len(ratios) > 1 else None
-        loses = sorted({which[0] for (m, *which), e in errors.items() if m == model and e > errors[models[0], *which]})
-        about = {"swap_error_over": models[0], "mean": round(float(ratios.mean()), 4)}
-        found.append({"model": model, **about, "interval": spread and round(float(spread), 4), "loses_on": loses})
+    for model, figure in product(models[1:], ("swap_error", "residual")):
+        ratios = {
+            (pair, seed): row[figure] / last[models[0], pair, seed][figure]
+            for (name, pair, seed), row in last.items()
+            if name == model
+        }
+        by_pair = defaultdict(list)
+        for (pair, _), ratio in ratios.items():
+            by_pair[pair].append(ratio)
+        spreads = {"trainings": spread(ratios.values()), "pairs": spread(spread(r).mean for r in by_pair.values())}
+        loses = sorted(f"{pair}, seed {seed}" for (pair, seed), ratio in ratios.items() if ratio > 1)
+        about = {name: {k: round(v, 4) for k, v in asdict(s).items()} for name, s in spreads.items()}
+        found.append({"model": model, "figure": figure, "over": models[0], **about, "loses_on": loses})
     return found
+
+
+def drawn_pairs(count: int) -> list[str]:
+    """Pairs that chose nothing, as A-B."""
+    seeds = np.random.default_rng(SEED).choice(1_000_000, size=2 * count, replace=False)
+    return [f"{a}-{b}" for a, b in seeds.reshape(-1, 2)]
 
 
 def main() -> None:
@@ -99,25 +131,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workspace", type=Path, default=Path("build/models"))
     parser.add_argument("--pairs", default="101-202,303-404")
+    parser.add_argument("--drawn", type=int, help="pairs drawn by a seed, in place of --pairs")
     parser.add_argument("--models", default=",".join(MODEL_DEFAULTS))
-    parser.add_argument("--seconds", type=float, default=180.0)
+    parser.add_argument("--seconds", default="180", help="CPU seconds of each training, in ascending order")
     parser.add_argument("--seeds", default="0")
     parser.add_argument("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE")
     options = parser.parse_args()
     machine = {"cores": os.cpu_count(), "machine": platform.machine(), "load": os.getloadavg()[0]}
     print(json.dumps({"seconds": options.seconds, **machine}), flush=True)
     rows, models = [], options.models.split(",")
-    for pair in options.pairs.split(","):
+    marks = [float(text) for text in options.seconds.split(",")]
+    for pair in drawn_pairs(options.drawn) if options.drawn else options.pairs.split(","):
         a, b = pair.split("-")
         folder = options.workspace.absolute() / pair
         faceswap("demo", "--workspace", str(folder), "--actor-a", a, "--actor-b", b, "--iterations", "1")
-        for seed in (int(s) for s in options.seeds.split(",")):
-            for model in models:
-                row = {"pair": pair, **Case(folder, model, seed, tuple(options.settings)).judged(options.seconds)}
-                rows.append(row)
-                print(json.dumps(row), flush=True)
-    for row in compared(rows, models):
-        print(json.dumps(row), flush=True)
+        for seed, model in product((int(s) for s in options.seeds.split(",")), models):
+            for row in Case(folder, model, seed, tuple(options.settings)).judged(marks):
+                rows.append({"pair": pair, **row})
+                print(json.dumps(rows[-1]), flush=True)
+    for line in compared(rows, models):
+        print(json.dumps(line), flush=True)
 
 
 if __name__ == "__main__":

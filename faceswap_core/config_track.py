@@ -40,5 +40,5 @@ class TrackSettings(Branch):
     """Mean absolute luma difference of two thumbnails, of 1, above which a shot ends; a third, where it stands out."""
     smooth_radius: int = Field(default=4, ge=0, le=60)
     """Reach of the zero-phase filter of the points, in frames to each side; 0 switches it off."""
-    similarity_radius: int = Field(default=7, ge=0, le=60)
+    similarity_radius: int = Field(default=11, ge=0, le=60)
     """The same for a face's position, scale and rotation."""
