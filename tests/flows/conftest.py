@@ -13,6 +13,7 @@ from faceswap_core.stages.consent import write_signed
 from faceswap_core.stages.rendered import actor_record
 from faceswap_core.storage import Workspace
 from tests.jobs import new_consent, write_job
+from tests.objectstores import CREDENTIALS, s3_server
 
 
 class Finished:
@@ -141,6 +142,17 @@ def tiny_job(clips, records, tmp_path_factory):
 def first(server, tiny_job):
     """The first run of the job, which finds nothing computed."""
     return faceswap("run", tiny_job)
+
+
+@pytest.fixture(scope="module")
+def bucket(server):
+    """A bucket on a real S3 server, which this process's children find in their environment."""
+    before = dict(os.environ)
+    with s3_server() as running:
+        os.environ.update(CREDENTIALS, AWS_ENDPOINT_URL=running.url)
+        yield running
+    os.environ.clear()
+    os.environ.update(before)
 
 
 @pytest.fixture
