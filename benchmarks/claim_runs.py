@@ -129,7 +129,7 @@ def with_pair(workspace: Path, pair: tuple[int, int], work: Callable[[Pair], Non
     @flow(name="seed-claims", flow_run_name=f"seed-claims · {folder.name}", persist_result=False)
     def analysed() -> None:
         job, gate = _job(job_file)
-        with recorded(job) as run, job_runner(str(job.workspace), job.runtime.workers):
+        with recorded(job) as run, job_runner(str(job.workspace), job.runtime):
             aligned = aligned_sources(job, build_facesets(job, footage(job), run, granted(job, gate)))
             work(Pair(folder.name, job_file, aligned, gate.check("training")))
 
