@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from prefect import flow
 
-from benchmarks.claims import SIZES, Row
+from benchmarks.claims import Row
 from faceswap_core import manifest
 from faceswap_core.config import JobSettings
 from faceswap_core.faces.detectors import installed
@@ -65,7 +65,7 @@ class Pair:
             at: what the row is: ``curve``, ``steps``, ``cpu`` or ``longer``.
             stops: steps at which this training was judged before.
         """
-        job = load_job(self.job_file, (*SIZES, *settings, f"train.iterations={steps}", f"seed={names[2]}"))
+        job = load_job(self.job_file, (*settings, f"train.iterations={steps}", f"seed={names[2]}"))
         job = job.model_copy(update={"detect": installed(job.detect)})
         workspace = Workspace(job.workspace)
         trained = train(job, self.aligned, self.grants)
@@ -79,7 +79,7 @@ class Pair:
         row["mean_face_residual"] = round(truth["mean_face"]["residual"], 4)
         row["reconstruction_error"] = round(truth["swap_error"] / truth["swap_over_reconstruction"], 4)
         row["sharpness_to_truth"] = round(self._sharpness(job, trained["weights"]), 4)
-        return row
+        return row | without_truth(workspace, trained["log"], steps)
 
     def _sharpness(self, job: JobSettings, weights: FileRef) -> float:
         """Median, over the first frames, of the sharpness of the swap under the mask over that of the truth."""
@@ -112,6 +112,14 @@ def _views(job: JobSettings, chunks: list[AlignedChunk], swapper: Swapper) -> It
             view: F32 = plain_views(chip[None], resolution=swapper.resolution, coverage=job.align.coverage)[0]
             yield row["frame_index"], view.astype(np.uint8)
             faces += 1
+
+
+def without_truth(workspace: Workspace, log: ManifestRef, steps: int) -> Row:
+    """What the training itself measured at a checkpoint, by the names of TRAIN_LOG."""
+    names = ("validation_a", "validation_b", "cycle", "likeness", "landmarks", "identity")
+    (row,) = (r for r in manifest.stream(workspace, log, TRAIN_LOG, ["step", "event", *names])
+              if r["step"] == steps and r["event"] is None)  # fmt: skip
+    return {name: row[name] for name in names}
 
 
 def cpu_seconds_of(workspace: Workspace, log: ManifestRef, stops: Set[int]) -> float:

@@ -32,8 +32,8 @@ SIZES = (
 """Demo scale, whatever the draft preset becomes."""
 _OFF = ("train.side_norm=false", "train.dropout=0", "train.mask_weight=0", "train.losses.match=0")
 CONDITIONS: dict[str, tuple[str, ...]] = {
-    "ours": (),
-    "plain": (*_OFF, "train.losses.edge=0", "train.eye_weight=0", "train.mouth_weight=0"),
+    "ours": SIZES,
+    "plain": (*SIZES, *_OFF, "train.losses.edge=0", "train.eye_weight=0", "train.mouth_weight=0"),
 }
 """``ours``: the defaults. ``plain``: the seeds' L1 over the whole picture, without what this project added."""
 NETWORKS: dict[str, tuple[str, ...]] = {

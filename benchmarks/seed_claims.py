@@ -76,7 +76,7 @@ def _colours(pair: Pair, conditions: str, seed: int, steps: int, tell: Callable[
 
 def _gan(pair: Pair, seed: int, steps: int, tell: Callable[[Row], None]) -> None:
     """The GAN with its schedule run through."""
-    settings = ("train.model_name=gan", f"train.schedule_steps={steps}")
+    settings = (*CONDITIONS["ours"], "train.model_name=gan", f"train.schedule_steps={steps}")
     tell(pair.judged(("ours", GAN, seed), settings, steps, "steps"))
 
 

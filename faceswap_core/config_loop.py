@@ -57,7 +57,11 @@ class LoopSettings(AugmentSettings):
     keep_last: int = Field(default=2, ge=1, le=1000)
     """How many of the latest checkpoints are kept."""
     keep_best: int = Field(default=1, ge=0, le=1000)
-    """How many of those with the lowest held-out loss are kept beside them."""
+    """How many of those with the best score are kept beside them."""
+    patience: int = Field(default=0, ge=0)
+    """Checkpoints without a better one, by the log's score, after which training ends early; 0 lets it go on."""
+    choose: Literal["last", "best"] = "last"
+    """Which checkpoint draws: the last one, or the one with the best score, of those that ``keep_best`` keeps."""
     timelapse: bool = True
     """Whether a grid of pictures is kept at steps 100, 200, 400, 800 and so on."""
     tensorboard: bool = False
@@ -77,7 +81,9 @@ class LoopSettings(AugmentSettings):
         return self
 
 
-NEVER_CHANGE_WEIGHTS = frozenset({"keep_last", "keep_best", "timelapse", "tensorboard", "divergence"})
+NEVER_CHANGE_WEIGHTS = frozenset(
+    {"keep_last", "keep_best", "patience", "choose", "timelapse", "tensorboard", "divergence"}
+)
 """Settings of the loop that a training may go on with changed; what they set is read anew by each run."""
 RECIPE_FIELDS = (
     *("optimizer", "weight_decay", "clip", "accumulate", "warmup", "schedule", "schedule_steps", "final_rate"),

@@ -137,6 +137,8 @@ class TrainSettings(LoopSettings):
     def _goes_together(self) -> Self:
         if self.model_name != "original" and (self.bottleneck, self.upsample) != ("dense", "pixelshuffle"):
             raise ValueError(f"bottleneck and upsample are settings of 'original', not of {self.model_name!r}")
+        if (self.patience or self.choose == "best") and not (self.validation_share and self.keep_best):
+            raise ValueError("patience and choose = 'best' need validation_share and keep_best above 0 to go by")
         if not any(self.losses.get(name) for name in ("l1", "mse", "ssim", "ms_ssim", "laplacian")):
             raise ValueError("losses weigh none of l1, mse, ssim, ms_ssim, laplacian: colours would stay undecided")
         return self

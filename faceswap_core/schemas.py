@@ -182,13 +182,17 @@ SELECTION = _schema("selection", 1, [*_FACE, ("video", pa.string()), ("keep", pa
 
 TRAIN_LOG = _schema(
     "train-log",
-    2,
+    3,
     [
         ("step", pa.int64()),
         ("loss_a", pa.float32()),  # null where nothing was trained, as in a row that tells of going back
         ("loss_b", pa.float32()),
         ("validation_a", pa.float32()),  # null where not measured
         ("validation_b", pa.float32()),
+        ("cycle", pa.float32()),  # of A drawn as B and drawn back; null where not measured, as the next three
+        ("likeness", pa.float32()),  # of A drawn as B to the nearest face of B
+        ("landmarks", pa.float32()),  # of the swap to A's, of the eyes' distance
+        ("identity", pa.float32()),  # cosine to B less that to A
         ("seconds", pa.float64()),
         ("cpu_seconds", pa.float64()),
         ("losses", pa.list_(pa.struct([("name", pa.string()), ("value", pa.float32())]))),  # all that are shown

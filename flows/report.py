@@ -94,6 +94,7 @@ def _training(workspace: Workspace, made: Made) -> Json:
         **facts,
         **measured,
         "events": figures.training_events(workspace, trained["log"]) if trained else [],
+        "checkpoints": figures.judged_checkpoints(workspace, trained["log"]) if trained else [],
         "checkpoint": trained["folder"] if trained else None,
         "reasons": {name: why for name, value in measured.items() if value is None},
     }

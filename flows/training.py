@@ -28,9 +28,8 @@ def train(job: JobSettings, aligned: Mapping[Path, list[AlignedChunk]], consents
     selection = current_selection(Workspace(job.workspace))
     (stats,) = gather([normalize_color.submit(workspace, side_a, side_b, names, job.normalize, selection, consents)])
     progress.expect(layout.TRAINING, job.train.iterations, "iterations")
-    trained = train_model(
-        workspace, side_a, side_b, stats, names, job.train, job.align, job.seed, job.runtime, selection, consents
-    )
+    sides, whole = (side_a, side_b, stats, names), (job.train, job.align, job.seed, job.runtime)
+    trained = train_model(workspace, *sides, *whole, selection, consents, job.detect)
     progress.finished(layout.TRAINING, "all", job.train.iterations, "iterations")
     words = f"{job.name}: the training after {job.train.iterations} steps"
     picture_artifact(ui_file(Workspace(job.workspace), trained["preview"]), words)

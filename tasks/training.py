@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from faceswap_core import layout
-from faceswap_core.config import AlignSettings, NormalizeSettings, RuntimeSettings, TrainSettings
+from faceswap_core.config import AlignSettings, DetectSettings, NormalizeSettings, RuntimeSettings, TrainSettings
 from faceswap_core.stages import normalize, train
 from faceswap_core.stages.align import AlignedChunk
 from faceswap_core.stages.train import Trained
@@ -42,6 +42,7 @@ def train_model(
     runtime: RuntimeSettings,
     selection: ManifestRef | None,
     consents: dict[str, Grant],
+    detect: DetectSettings,
 ) -> Trained:
     """Train, going on from the latest checkpoint."""
     tell = progress.of_training(layout.TRAINING, "all", settings.checkpoint_every)
@@ -59,4 +60,5 @@ def train_model(
             selection,
             tell,
             consents,
+            detect,
         )

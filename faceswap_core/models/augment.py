@@ -22,7 +22,8 @@ from faceswap_core.types import F32, F64, I64, U8
 
 GRID = 5
 C128: TypeAlias = npt.NDArray[np.complex128]
-_LOOK_UP = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+LOOK_UP = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+"""Flags of OpenCV by which a matrix says where each pixel comes from."""
 
 
 @dataclass(frozen=True)
@@ -196,7 +197,5 @@ def plain_views(chips: U8, *, resolution: int, coverage: float) -> F32:
     matrix = np.array([[scale, 0, offset], [0, scale, offset]])
     out = np.empty((len(chips), resolution, resolution, chips.shape[3]), np.uint8)
     for chip, view in zip(chips, out, strict=True):
-        cv2.warpAffine(
-            chip, matrix, (resolution, resolution), dst=view, flags=_LOOK_UP, borderMode=cv2.BORDER_REPLICATE
-        )
+        cv2.warpAffine(chip, matrix, (resolution, resolution), dst=view, flags=LOOK_UP, borderMode=cv2.BORDER_REPLICATE)
     return out.astype(np.float32)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeAlias
 
 import torch
@@ -24,6 +25,7 @@ POINTER = "latest.json"
 STATES = "step-*.safetensors"
 """Files of the states that the pointer lists."""
 Moments: TypeAlias = Mapping[str, tuple[Optimizer, Mapping[str, nn.Parameter]]]
+NO_MOMENTS: Moments = MappingProxyType({})
 
 
 def _nothing() -> None:
@@ -90,6 +92,10 @@ class Store:
             kept: list[Json] = json.loads(pointer.read_text())["kept"]
             return [{**e, "file": str(e["file"]), "score": e["score"] and float(e["score"])} for e in kept]
 
+    def best(self) -> Json | None:
+        """That of the lowest score, the earliest of equal ones; None where none has a score."""
+        return min((e for e in self.listed() if e["score"] is not None), key=lambda e: float(e["score"]), default=None)
+
     def load(self, modules: Mapping[str, nn.Module], moments: Moments) -> Json | None:
         """Bring back the latest state; None where there is none.
 
@@ -99,10 +105,20 @@ class Store:
         pointer = self.folder / POINTER
         if not pointer.is_file():
             return None
-        try:
+        with damage_named(self.folder):
             facts: Json = json.loads(pointer.read_text())
-            path = self.folder / Path(str(facts["file"])).name
-            if not path.is_file() or sha256_file(path) != facts["sha256"]:
+        self.load_from(facts, modules, moments)
+        return facts
+
+    def load_from(self, entry: Json, modules: Mapping[str, nn.Module], moments: Moments = NO_MOMENTS) -> None:
+        """Bring back a state that `listed` names, or as much of it as is asked for.
+
+        Raises:
+            ManifestError: its file is gone, altered, or of another network.
+        """
+        try:
+            path = self.folder / Path(str(entry["file"])).name
+            if not path.is_file() or sha256_file(path) != entry["sha256"]:
                 raise ManifestError(
                     f"checkpoint {path} is missing or altered: remove the folder {self.folder} to train anew"
                 )
@@ -114,9 +130,9 @@ class Store:
                     optimizer.state[parameter] = _moments_of(_part(tensors, f"moments.{turn}.{name}."), parameter)
         except (SafetensorError, RuntimeError, ValueError, KeyError, TypeError, OSError) as error:
             raise ManifestError(
-                f"checkpoint {pointer} cannot be used ({str(error)[:300]}): remove {self.folder} to train anew"
+                f"checkpoint {self.folder / POINTER} cannot be used ({str(error)[:300]}): remove {self.folder} to "
+                "train anew"
             ) from error
-        return facts
 
 
 @contextmanager

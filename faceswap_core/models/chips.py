@@ -129,10 +129,14 @@ class Sampler:
 
     def held_out(self, side: Side, most: int = 64) -> Tensor:
         """Undisturbed views (M, 6, R, R) of the held-out stretch, at most ``most`` evenly spread ones."""
-        count = len(side.held_out)
-        chosen: I64 = np.unique(np.linspace(0, max(count - 1, 0), min(count, most)).round().astype(np.int64))
+        chosen = spread_over(len(side.held_out), most)
         views = plain_views(side.held_out.joined(chosen), resolution=self.resolution, coverage=self.coverage)
         return to_network(views, side.scale, side.shift)
+
+
+def spread_over(count: int, most: int) -> I64:
+    """At most ``most`` evenly spread ones of ``count``."""
+    return np.unique(np.linspace(0, max(count - 1, 0), min(count, most)).round().astype(np.int64))
 
 
 def to_network(views: F32, scale: F64, shift: F64) -> Tensor:

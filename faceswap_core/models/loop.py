@@ -17,12 +17,12 @@ from faceswap_core.models import MODELS, FaceNetwork
 from faceswap_core.models.blocks import channels_last
 from faceswap_core.models.checkpoint import Store, damage_named, warm_start
 from faceswap_core.models.chips import Batch, Sampler
-from faceswap_core.models.losses.shown import inside
-from faceswap_core.models.meter import LogRow, Meter
+from faceswap_core.models.meter import LogRow, Meter, stale
 from faceswap_core.models.optimizers import build_optimizer, rate_share, set_rate
 from faceswap_core.models.parallel import average_gradients
 from faceswap_core.models.recipe import Recipe
 from faceswap_core.models.reconstruction import Reconstruction
+from faceswap_core.models.validation import Look, Validation
 from faceswap_core.types import Json, Progress
 
 ROW_EVERY = 100
@@ -152,15 +152,6 @@ class Trainer:
         batches = (batch.to(self.device, self.dtype) for batch in drawn)
         self.ema.settle((batch.input_a, batch.input_b) for batch in batches)
 
-    @torch.no_grad()
-    def validate(self, views: Tensor, side: int) -> float | None:
-        """Masked L1 of held-out views (M, 6, R, R) under the averaged weights; None without views."""
-        if not len(views):
-            return None
-        views = views.to(self.device, self.dtype)
-        made = self.ema(views[:, :3].contiguous(memory_format=torch.channels_last), side, side)
-        return float(inside((made[:, :3] - views[:, :3].clamp(0, 1)).abs(), views[:, 3:4]))
-
     def save(self, store: Store) -> None:
         """Checkpoint."""
         facts: Json = {
@@ -171,14 +162,7 @@ class Trainer:
             "log": [vars(row) for row in self.log],
             **self.about,
         }
-        store.save(self._modules(), self._moments(), facts, self._score())
-
-    def _score(self) -> float | None:
-        """Held-out loss of both sides at this step; less is better; None where it was not measured."""
-        row = self.log[-1] if self.log else None
-        if row is None or row.step != self.step or row.validation_a is None or row.validation_b is None:
-            return None
-        return row.validation_a + row.validation_b
+        store.save(self._modules(), self._moments(), facts, self.log[-1].score if self.log else None)
 
     def _modules(self) -> dict[str, nn.Module]:
         """All that a checkpoint holds beside the optimisers."""
@@ -206,6 +190,14 @@ class Trainer:
             self.step, self.rollbacks = int(facts["step"]), int(facts["rollbacks"])
             self.log = [LogRow(**row) for row in facts["log"]]
         return True
+
+    def take_best(self, store: Store) -> int:
+        """Have the averaged weights of the checkpoint with the lowest score, if any was measured; returns its step."""
+        best = store.best()
+        if best is None or best["step"] == self.step:
+            return self.step
+        store.load_from(best, {"ema": self.ema})
+        return int(best["step"])
 
     def roll_back(self, store: Store, trouble: str) -> None:
         """Go back to the latest checkpoint, or to the beginning, and on from there with half the step size.
@@ -236,6 +228,8 @@ def train(
     store: Store,
     progress: Progress,
     divergence: float = 0.0,
+    patience: int = 0,
+    look: Look | None = None,
     seen: Callable[[LogRow], None] = lambda row: None,
 ) -> Meter:
     """Train up to ``iterations`` steps in all, saving every ``checkpoint_every`` steps and at the end.
@@ -248,6 +242,8 @@ def train(
         store: where they lie.
         progress: told of every row of the log.
         divergence: multiple of the lowest loss so far above which the training goes back; 0 only minds NaN.
+        patience: checkpoints without a better one after which it ends before ``iterations``; 0 does not end it.
+        look: detector that is shown the swap at every checkpoint.
         seen: called with every new row of the log.
 
     Returns:
@@ -257,14 +253,13 @@ def train(
         DivergedError: the loss stayed NaN, or rose, although the step size was halved three times.
     """
     meter = Meter(sampler.batch, trainer.device)
-    held_a, held_b = sampler.held_out(sampler.a), sampler.held_out(sampler.b)
+    validation = Validation(sampler, look, trainer.device, trainer.dtype)
     batches = sampler.batches(trainer.step, iterations)
-    while trainer.step < iterations:
+    while trainer.step < iterations and not (patience and stale(trainer.log) >= patience):
         meter.add(trainer.train_step(meter.wait_for(batches)))
         done = trainer.step
-        row_due = done % ROW_EVERY == 0 or done == iterations
         save_due = done % checkpoint_every == 0 or done == iterations
-        if not row_due and not save_due:
+        if not save_due and done % ROW_EVERY:
             continue
         if trouble := diverged(meter.means(), trainer.log, divergence):
             batches.close()
@@ -274,16 +269,16 @@ def train(
             meter.begin_row()
             batches = sampler.batches(trainer.step, iterations)
             continue
-        if row_due:
-            row = meter.row(done, trainer.rate)
-            if save_due:
-                trainer.settle(sampler)
-                row.validation_a, row.validation_b = trainer.validate(held_a, 0), trainer.validate(held_b, 1)
-            trainer.log.append(row)
-            seen(row)
-            progress(done, iterations, f"loss {row.loss_a:.4f} {row.loss_b:.4f}")
+        row = meter.row(done, trainer.rate)
+        if save_due:
+            trainer.settle(sampler)
+            vars(row).update(validation.judge(trainer.ema))
+        trainer.log.append(row)
+        seen(row)
+        progress(done, iterations, f"loss {row.loss_a:.4f} {row.loss_b:.4f}")
         if save_due:
             trainer.save(store)
+    batches.close()
     return meter
 
 

@@ -28,6 +28,14 @@ class LogRow:
     """Masked L1 of A on held-out faces, averaged weights."""
     validation_b: float | None = None
     """The same of B."""
+    cycle: float | None = None
+    """Masked L1, of 1, between held-out A and A drawn as B and drawn back, averaged weights."""
+    likeness: float | None = None
+    """Masked L1, of 1, between held-out A drawn as B and the nearest face that B learns from, at 32 px."""
+    landmarks: float | None = None
+    """Distance of the swap's landmarks to A's, as a share of the eyes' distance, by the job's detector."""
+    identity: float | None = None
+    """Cosine of the swap's embedding to B's mean one, less that to A's, where the detector gives embeddings."""
     seconds: float = 0.0
     """Wall seconds since this process began to train."""
     cpu_seconds: float = 0.0
@@ -44,6 +52,17 @@ class LogRow:
     """Highest memory so far: of the GPU's allocations, or on a CPU of the process."""
     event: str | None = None
     """What happened, such as going back to a checkpoint."""
+
+    @property
+    def score(self) -> float | None:
+        """How good the swap is as far as no truth can tell, less is better: cycle and likeness together."""
+        return None if self.cycle is None or self.likeness is None else self.cycle + self.likeness
+
+
+def stale(log: list[LogRow]) -> int:
+    """How many of the scores in a log came after the best."""
+    scores = [row.score for row in log if row.score is not None]
+    return len(scores) - 1 - scores.index(min(scores)) if scores else 0
 
 
 class Meter:

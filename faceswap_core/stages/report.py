@@ -188,6 +188,17 @@ def training_events(workspace: Workspace, log: ManifestRef) -> list[str]:
     return [row["event"] for row in manifest.stream(workspace, log, TRAIN_LOG, ["event"]) if row["event"]]
 
 
+def judged_checkpoints(workspace: Workspace, log: ManifestRef) -> list[Json]:
+    """The checkpoints of a training that were judged without a truth; see `LogRow` for the figures and the score."""
+    names = ("validation_a", "validation_b", "cycle", "likeness", "landmarks", "identity")
+    rows = manifest.stream(workspace, log, TRAIN_LOG, ["step", *names])
+    return [
+        {"step": row["step"], "score": row["cycle"] + row["likeness"], **{name: row[name] for name in names}}
+        for row in rows
+        if row["cycle"] is not None
+    ]
+
+
 def loss_curve(workspace: Workspace, log: ManifestRef) -> str:
     """Losses over the steps as an SVG data URI, readable on light and dark ground."""
     from matplotlib.figure import Figure  # slow to import, and needed once a run
@@ -201,6 +212,9 @@ def loss_curve(workspace: Workspace, log: ManifestRef) -> str:
         held_out = table.dropna(subset=[f"validation_{name}"])
         axes.plot(held_out["step"], held_out[f"validation_{name}"], "o--", color=color, ms=3, lw=1,
                   label=f"{name.upper()} held out")  # fmt: skip
+    for name, color in (("cycle", "#10b981"), ("likeness", "#a855f7")):
+        judged = table.dropna(subset=[name])
+        axes.plot(judged["step"], judged[name], "s:", color=color, ms=3, lw=1, label=f"swap: {name}")
     axes.set_xlabel("steps", color=_GREY)
     axes.set_ylabel("masked L1", color=_GREY)
     axes.tick_params(colors=_GREY)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypedDict, cast
 
 from faceswap_core import layout, manifest
-from faceswap_core.config import AlignSettings, RuntimeSettings, TrainSettings
+from faceswap_core.config import AlignSettings, DetectSettings, RuntimeSettings, TrainSettings
 from faceswap_core.config_loop import NEVER_CHANGE_WEIGHTS
 from faceswap_core.errors import SettingsError
 from faceswap_core.models.checkpoint import Store, save_weights
@@ -25,6 +25,7 @@ from faceswap_core.stages.checkpoints import fetch_training, send_training
 from faceswap_core.stages.images import png
 from faceswap_core.stages.lease import lease
 from faceswap_core.stages.lineage import bind_checkpoint
+from faceswap_core.stages.look import looker
 from faceswap_core.stages.normalize import color_facts
 from faceswap_core.stages.recipe import recipe_of
 from faceswap_core.stages.train_processes import check_processes, train_in_processes
@@ -38,7 +39,7 @@ from faceswap_core.types import FileRef, Json, ManifestRef, Progress, no_progres
 
 _log = logging.getLogger(__name__)
 
-TRAINING_VERSION = 7
+TRAINING_VERSION = 8
 """Raised when equal settings and faces give other weights."""
 _NOT_IN_THE_FOLDER_KEY = {
     "iterations",
@@ -85,10 +86,13 @@ def train_model(
     selection: ManifestRef | None = None,
     progress: Progress = no_progress,
     consents: Mapping[str, Grant] = NOBODY,
+    detect: DetectSettings | None = None,
 ) -> Trained:
     """Train until ``settings.iterations`` steps are done, going on from the latest checkpoint; binds ``consents`` in.
 
-    Only the faces that ``selection`` keeps are learnt from; without one, all.
+    Only the faces that ``selection`` keeps are learnt from; without one, all. Each checkpoint is judged by what needs
+    no truth (`faceswap_core.models.validation`); with ``detect``, landmarks and identity of the swap are, too. It ends
+    before ``settings.iterations`` where ``settings.patience`` says so.
 
     With ``runtime.processes`` or ``runtime.nodes`` it runs in as many processes; the result is the same but for
     rounding. The first of them alone writes.
@@ -101,7 +105,9 @@ def train_model(
     """
     check_processes(settings, runtime)
     if runtime.processes * runtime.nodes > 1 and place()[1] == 1:
-        order = order_of(workspace, side_a, side_b, stats, names, settings, align, seed, runtime, selection, consents)
+        order = order_of(
+            workspace, side_a, side_b, stats, names, settings, align, seed, runtime, selection, consents, detect
+        )
         return cast(Trained, train_in_processes(workspace, order, runtime, progress))
     device = pick_device(runtime)
     cap_threads(runtime.threads)
@@ -145,21 +151,26 @@ def train_model(
                 store=store,
                 progress=tell,
                 divergence=settings.divergence,
+                patience=settings.patience,
+                look=looker(detect, device.type, sampler),
                 seen=watch.seen,
             )
         trainer.settle(sampler)
         _log.info("trained %d steps, %d in all", trainer.step - began, trainer.step)
+        if trainer.step < settings.iterations:
+            _log.info("no better checkpoint since %d: the training ended early", settings.patience)
+        step = trainer.take_best(store) if settings.choose == "best" else trainer.step
         facts: Json = {
             "model": settings.model_name,
             "build": asdict(recipe.build),
             "sides": list(names),
             **{name: getattr(align, name) for name in ("coverage", "eye_distance", "centre")},
-            "step": trainer.step,
+            "step": step,
             **{"colors": colors, "consents": dict(consents)},
         }
         if place()[0] != 0:
             return cast(Trained, {})  # the first process tells the others what it published
-        weights = _publish_weights(workspace, name, trainer, facts)
+        weights = _publish_weights(workspace, name, trainer, facts, step)
         send_training(workspace, name)
     rows = [vars(row) | {"losses": [{"name": k, "value": v} for k, v in row.losses.items()]} for row in trainer.log]
     preview = png(preview_picture(trainer, sampler))
@@ -186,12 +197,14 @@ def order_of(
     runtime: RuntimeSettings,
     selection: ManifestRef | None,
     consents: Mapping[str, Grant],
+    detect: DetectSettings | None,
 ) -> Json:
     """The arguments of a training as JSON."""
     branches = {"settings": settings, "align": align, "runtime": runtime}
     return {
         **{"workspace": workspace.address, "side_a": list(side_a), "side_b": list(side_b), "stats": stats},
         **{"names": list(names), "seed": seed, "selection": selection, "consents": dict(consents)},
+        "detect": detect.model_dump(mode="json") if detect else None,
         **{name: branch.model_dump(mode="json") for name, branch in branches.items()},
     }
 
@@ -224,10 +237,10 @@ def folder_key(
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _publish_weights(workspace: Workspace, folder: str, trainer: Trainer, facts: Json) -> FileRef:
+def _publish_weights(workspace: Workspace, folder: str, trainer: Trainer, facts: Json, step: int) -> FileRef:
     with workspace.scratch(".safetensors") as temporary:
         save_weights(temporary, trainer.ema, facts)
-        ref = workspace.publish_file(folder, f"weights-{trainer.step:08d}", temporary)
+        ref = workspace.publish_file(folder, f"weights-{step:08d}", temporary)
     pointer = {"file": Path(ref["path"]).name, "sha256": ref["sha256"]}
     workspace.write(f"{folder}/{FINISHED}", json.dumps(pointer).encode())
     return ref

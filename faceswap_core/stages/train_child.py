@@ -13,7 +13,7 @@ from typing import TextIO
 import torch
 import torch.distributed as dist
 
-from faceswap_core.config import AlignSettings, RuntimeSettings, TrainSettings
+from faceswap_core.config import AlignSettings, DetectSettings, RuntimeSettings, TrainSettings
 from faceswap_core.errors import FaceswapError
 from faceswap_core.models.parallel import broadcast
 from faceswap_core.stages.train import train_model
@@ -68,6 +68,7 @@ def _train(order: Json, channel: TextIO | None) -> Json:
         order["selection"],
         tell,
         order["consents"],
+        DetectSettings.model_validate(order["detect"]) if order["detect"] else None,
     )
     return broadcast(dict(trained) if dist.get_rank() == 0 else {}, torch.device("cuda" if cuda else "cpu"))
 

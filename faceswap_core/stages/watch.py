@@ -74,6 +74,7 @@ def figures(row: LogRow) -> dict[str, float]:
     """What of a row is drawn as a curve, by name."""
     found = {f"loss/{name}": value for name, value in row.losses.items()}
     found |= {f"validation/{side}": getattr(row, f"validation_{side}") for side in "ab"}
+    found |= {f"swap/{name}": getattr(row, name) for name in ("score", "cycle", "likeness", "landmarks", "identity")}
     names = ("rate", "samples_per_second", "data_wait_share", "peak_memory_bytes")
     found |= {f"run/{name}": getattr(row, name) for name in names}
     return {name: float(value) for name, value in found.items() if value is not None}
