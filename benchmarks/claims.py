@@ -86,7 +86,7 @@ def spread(ratios: Iterable[float]) -> Spread:
 
 def fails_to_swap(row: Row) -> float:
     """Above 1: transfer is below one half, or more of the face is neither plate nor truth than of the mean face."""
-    return max(MIN_TRANSFER / max(row["transfer"], 1e-6), row["residual"] / row["mean_face_residual"])
+    return float(max(MIN_TRANSFER / max(row["transfer"], 1e-6), row["residual"] / row["mean_face_residual"]))
 
 
 def steps_to(level: float, curve: Sequence[tuple[int, float]]) -> float:

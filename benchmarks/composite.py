@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -68,10 +69,16 @@ def moving_faces(count: int, face: float) -> Iterator[tuple[dict[str, Any], dict
 def untrained(folder: Path, resolution: int) -> FileRef:
     """Weights of a narrow network that learned nothing."""
     torch.manual_seed(0)
-    build = {"resolution": resolution, "width": 4, "latent": 8}
-    network = MODELS["original"](Build(**build))
+    build = Build(resolution=resolution, width=4, latent=8)
+    network = MODELS["original"](build)
     color = {"mean": [128.0] * 3, "scale": [1.0] * 3, "shift": [0.0] * 3}
-    facts = {"model": "original", "build": build, "sides": _NAMES, "step": 1, "colors": dict.fromkeys(_NAMES, color)}
+    facts = {
+        "model": "original",
+        "build": asdict(build),
+        "sides": _NAMES,
+        "step": 1,
+        "colors": dict.fromkeys(_NAMES, color),
+    }
     facts |= {name: getattr(_ALIGN, name) for name in ("coverage", "eye_distance", "centre")}
     save_weights(folder / "weights.safetensors", network, facts)
     return file_ref(folder / "weights.safetensors")
@@ -192,7 +199,9 @@ def measured(folder: Path, frames: int, face: int, resolution: int, repeats: int
 
     smoothed = smooth()
     grey = np.random.default_rng(1).integers(60, 180, (1080, 1920, 3), np.uint8)
-    plate = VideoFrame.from_ndarray(cv2.GaussianBlur(grey, (0, 0), 4), "rgb24").reformat(format="yuv420p")
+    plate = VideoFrame.from_ndarray(cv2.GaussianBlur(grey, (0, 0), 4).astype(np.uint8), "rgb24").reformat(
+        format="yuv420p"
+    )
 
     def paste() -> None:
         for row in manifest.stream(workspace, smoothed, SMOOTHED):

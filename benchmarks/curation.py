@@ -52,7 +52,8 @@ def _fill(workspace: Workspace) -> float:
     to_chip = template_to_chip(ALIGN.size, ALIGN.eye_distance, ALIGN.coverage, ALIGN.centre)
     chips = []
     for frame in frames(identity(21), performance(RENDERED, seed=5, fps=5), width=240, height=200, face_px=150):
-        to_frame = similarity_matrix(fit_similarity(template5(), five_of_68(frame.landmarks).astype(np.float64)))
+        five = five_of_68(frame.landmarks.astype(np.float32))
+        to_frame = similarity_matrix(fit_similarity(template5(), five.astype(np.float64)))
         chips.append(warp_chip(frame.rgb, compose(to_chip, invert(to_frame)), ALIGN.size))
     rng, measured, spent = np.random.default_rng(0), [], 0.0
     for number in range(DISTINCT):

@@ -72,7 +72,8 @@ def errors(detector: Detector, shown: Shown) -> tuple[float | None, int]:
 
 
 def _distances(points: F32, exact: F32) -> F32:
-    return np.linalg.norm(points - exact, axis=-1)
+    apart: F32 = np.linalg.norm(points - exact, axis=-1)
+    return apart
 
 
 def main() -> None:

@@ -80,7 +80,7 @@ def emptied(frames: int, chunk_frames: int | None, seconds_per_chunk: float = 0.
     def plan(workspace: Workspace, *_: Any) -> VideoPlan:
         root[:] = [workspace]
         ref = empty("plan", 0, sleeps=False)
-        return VideoPlan(**{**ref, "rows": frames}, chunks=chunks)
+        return VideoPlan(path=ref["path"], sha256=ref["sha256"], rows=frames, schema=ref["schema"], chunks=chunks)
 
     def detected(_w: Any, _v: Any, given: ManifestRef, *_: Any) -> Detected:
         return Detected(**empty("detect", _number(given)), backend="none", cpu_seconds=0.0)

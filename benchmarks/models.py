@@ -7,7 +7,7 @@ stand the mean face's and, for the first network named, what the others make of 
 (with the interval over pairs and seeds). Pairs are drawn by a seed where `--drawn` says how many.
 
     python -m benchmarks.models [--workspace DIR] [--pairs 101-202,303-404 | --drawn 5] [--models original,modulated]
-        [--seconds 180 | --seconds 60,180,600] [--seeds 0,1] [--set train.losses.ssim=0.5]...
+        [--seconds 180 | --seconds 60,180,600] [--seeds 0,1] [--set train.losses.ssim=0.5]... [--rows FILE]...
 """
 
 from __future__ import annotations
@@ -98,9 +98,9 @@ def parameters_of(training: dict[str, Any]) -> int:
 
 
 def compared(rows: list[dict[str, Any]], models: list[str]) -> list[dict[str, Any]]:
-    """Swap error and residual of each network over those of the first: geometric means and 95 % intervals.
+    """Swap error and residual of each network over those of the first, where both were trained.
 
-    One interval takes all trainings for independent; the wider one takes the mean of each pair's seeds as one figure.
+    Geometric means and 95 % intervals: one takes all trainings for independent; the wider one takes the mean of each pair's seeds as one figure.
     """
     last = {(r["model"], r["pair"], r["seed"]): r for r in rows}  # the later marks of a curve come later
     found = []
@@ -108,8 +108,10 @@ def compared(rows: list[dict[str, Any]], models: list[str]) -> list[dict[str, An
         ratios = {
             (pair, seed): row[figure] / last[models[0], pair, seed][figure]
             for (name, pair, seed), row in last.items()
-            if name == model
+            if name == model and (models[0], pair, seed) in last
         }
+        if not ratios:
+            continue
         by_pair = defaultdict(list)
         for (pair, _), ratio in ratios.items():
             by_pair[pair].append(ratio)
@@ -136,10 +138,15 @@ def main() -> None:
     parser.add_argument("--seconds", default="180", help="CPU seconds of each training, in ascending order")
     parser.add_argument("--seeds", default="0")
     parser.add_argument("--set", action="append", default=[], dest="settings", metavar="KEY=VALUE")
+    parser.add_argument(
+        "--rows", type=Path, action="append", default=[], help="output of earlier runs that counts, too"
+    )
     options = parser.parse_args()
     machine = {"cores": os.cpu_count(), "machine": platform.machine(), "load": os.getloadavg()[0]}
     print(json.dumps({"seconds": options.seconds, **machine}), flush=True)
-    rows, models = [], options.models.split(",")
+    lines = [line for file in options.rows for line in file.read_text().splitlines()]
+    rows = [json.loads(line) for line in lines if line.startswith('{"pair"')]
+    models = options.models.split(",")
     marks = [float(text) for text in options.seconds.split(",")]
     for pair in drawn_pairs(options.drawn) if options.drawn else options.pairs.split(","):
         a, b = pair.split("-")
@@ -149,8 +156,8 @@ def main() -> None:
             for row in Case(folder, model, seed, tuple(options.settings)).judged(marks):
                 rows.append({"pair": pair, **row})
                 print(json.dumps(rows[-1]), flush=True)
-    for line in compared(rows, models):
-        print(json.dumps(line), flush=True)
+    for row in compared(rows, models):
+        print(json.dumps(row), flush=True)
 
 
 if __name__ == "__main__":

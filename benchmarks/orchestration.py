@@ -54,7 +54,7 @@ def _scale() -> None:
         _tell({"stage": "scale", **found})
 
     def growth(first: Json, figure: str, per: str) -> float:
-        return round(large[figure] / large[per] / (first[figure] / first[per]), 3)
+        return round(float(large[figure] / large[per] / (first[figure] / first[per])), 3)
 
     _tell(
         {

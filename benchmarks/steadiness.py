@@ -121,7 +121,9 @@ def write_clip(path: Path, weights: F32, left: Made, right: Made) -> None:
     part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
     path.parent.mkdir(parents=True, exist_ok=True)
     both = (np.hstack([one[part], other[part]]) for one, other in zip(left.pictures, right.pictures, strict=True))
-    write_video(path, (cv2.resize(p, None, fx=2, fy=2) for p in both), fps=Fraction(25), crf=12, keyint=25)
+    write_video(
+        path, (cv2.resize(p, None, fx=2, fy=2).astype(np.uint8) for p in both), fps=Fraction(25), crf=12, keyint=25
+    )
 
 
 def judged(film: Footage, clip: Path | None) -> dict[str, Any]:

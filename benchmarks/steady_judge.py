@@ -29,7 +29,7 @@ from faceswap_core.stages.align import AlignedChunk, warp_chip
 from faceswap_core.stages.images import pack, unpack
 from faceswap_core.stages.paste import lay, ready_patch
 from faceswap_core.stages.smooth import smooth_frames
-from faceswap_core.types import F32, F64, U8, ManifestRef
+from faceswap_core.types import F32, F64, U8, Bool, ManifestRef
 from faceswap_core.video.colour import to_rgb
 from faceswap_core.video.reader import decode_linear
 
@@ -129,7 +129,7 @@ class Judge:
 
     def detected_jitter(self, made: Made) -> float:
         """Residual jitter of the detector's landmarks, as a share of the eyes' distance."""
-        there = ~np.isnan(made.points + self.points).any((1, 2))
+        there: Bool = np.isfinite(made.points + self.points).reshape(len(made.points), -1).all(-1)
         pairs = [(made.points[shot][there[shot]], self.points[shot][there[shot]]) for shot in self.shots]
         return root_mean_square(np.concatenate([trembles(*pair, self.eyes) for pair in pairs]))
 

@@ -79,7 +79,8 @@ def write_long(second: Path, path: Path, frames: int) -> None:
     rng = np.random.default_rng(0)
     with av.open(str(second)) as source, av.open(str(path), "w", format=MUXERS[path.suffix]) as out:
         stream = out.add_stream_from_template(source.streams.video[0])
-        packets = [(bytes(p), p.pts, p.dts, p.is_keyframe) for p in source.demux(video=0) if p.size]
+        read = [p for p in source.demux(video=0) if p.size]
+        packets = [(bytes(p), p.pts or 0, p.dts or 0, p.is_keyframe) for p in read]
         for turn in range(-(-frames // GOP)):
             for data, pts, dts, key in packets:
                 packet = av.Packet(data + filler(int(rng.gamma(2, MEAN_FILLER_BYTES / 2))))

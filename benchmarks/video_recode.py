@@ -142,11 +142,13 @@ def write_long(path: Path, seconds: int) -> None:
         out.mux(stream.encode(None))
     with av.open(str(second)) as source, av.open(str(path), "w", format="mp4") as out:
         stream = out.add_stream_from_template(source.streams.video[0])
-        packets = [(bytes(p), p.pts, p.dts, p.is_keyframe) for p in source.demux(video=0) if p.size]
+        read, time_base = [p for p in source.demux(video=0) if p.size], source.streams.video[0].time_base
+        assert time_base is not None
+        packets = [(bytes(p), p.pts or 0, p.dts or 0, p.is_keyframe) for p in read]
         for turn in range(seconds):
             for data, pts, dts, key in packets:
                 packet = av.Packet(data + filler(turn % 97))
-                packet.stream, packet.time_base, packet.is_keyframe = stream, source.streams.video[0].time_base, key
+                packet.stream, packet.time_base, packet.is_keyframe = stream, time_base, key
                 packet.pts, packet.dts, packet.duration = pts + turn * 90000, dts + turn * 90000, 3000
                 out.mux(packet)
 
