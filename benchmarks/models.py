@@ -100,7 +100,8 @@ def parameters_of(training: dict[str, Any]) -> int:
 def compared(rows: list[dict[str, Any]], models: list[str]) -> list[dict[str, Any]]:
     """Swap error and residual of each network over those of the first, where both were trained.
 
-    Geometric means and 95 % intervals: one takes all trainings for independent; the wider one takes the mean of each pair's seeds as one figure.
+    Geometric means and 95 % intervals: one takes all trainings for independent; the wider one takes the mean of each
+    pair's seeds as one figure.
     """
     last = {(r["model"], r["pair"], r["seed"]): r for r in rows}  # the later marks of a curve come later
     found = []

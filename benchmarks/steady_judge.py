@@ -129,7 +129,7 @@ class Judge:
 
     def detected_jitter(self, made: Made) -> float:
         """Residual jitter of the detector's landmarks, as a share of the eyes' distance."""
-        there: Bool = np.isfinite(made.points + self.points).reshape(len(made.points), -1).all(-1)
+        there: Bool = np.array(~np.isnan(made.points + self.points).any((1, 2)), bool)
         pairs = [(made.points[shot][there[shot]], self.points[shot][there[shot]]) for shot in self.shots]
         return root_mean_square(np.concatenate([trembles(*pair, self.eyes) for pair in pairs]))
 
