@@ -39,7 +39,8 @@ class Identity(nn.Module):
 
     def forward(self, x: Tensor, people: Tensor) -> Tensor:
         """Change (N, C, H, W) to what the person (N,) of each item makes of it."""
-        return torch.addcmul(self.shift[people][..., None, None], x, self.scale[people][..., None, None])
+        shift, scale = (own[people].to(x.dtype)[..., None, None] for own in (self.shift, self.scale))
+        return torch.addcmul(shift, x, scale)
 
 
 class Double(nn.Module):
@@ -105,9 +106,21 @@ class Decoder(nn.Module):
             if str(number) in self.heads:
                 made = self.heads[str(number)](x)
                 # each size adds its detail to what the coarser one drew
-                coarser = functional.interpolate(drawn[-1], scale_factor=2.0, mode="bilinear") if drawn else 0.0
+                coarser = doubled(drawn[-1]) if drawn else 0.0
                 drawn.append(made + coarser)
         return tuple(torch.sigmoid(x) for x in reversed(drawn))
+
+
+def doubled(x: Tensor) -> Tensor:
+    """(N, C, H, H) -> (N, C, 2H, 2H), bilinear.
+
+    As two products: of so few channels a third of the time of ``interpolate`` on a CPU.
+    """
+    side = x.shape[-1]
+    place = ((torch.arange(2 * side, device=x.device) - 0.5) / 2).clamp(0, side - 1)  # of each new row, in rows of x
+    weights = (1 - (place - torch.arange(side, device=x.device)[:, None]).abs()).clamp_min(0).to(x.dtype)
+    wide = (x.reshape(-1, side) @ weights).view(*x.shape[:-1], 2 * side)
+    return (wide.mT.reshape(-1, side) @ weights).view(*x.shape[:-2], 2 * side, 2 * side).mT
 
 
 class Modulated(FaceNetwork):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from faceswap_core.models import MODELS, Build
-from faceswap_core.models.modulated import Modulated
+from faceswap_core.models.modulated import Modulated, doubled
 
 SIZES = {"original": (64, 4, 8), "fakeapp": (64, 4, 8), "fakeapp_cnn": (64, 4, 8), "gan": (64, 2, 8)}
 SIZES["modulated"] = (64, 4, 8)
@@ -145,3 +145,10 @@ class TestModulated:
         with torch.device("meta"):
             network = Modulated(Build(resolution, 8, 16)).eval()
             assert network(torch.rand(1, 3, resolution, resolution), 0, 1).shape[-1] == resolution
+
+
+@pytest.mark.parametrize("side", [3, 16])
+def test_coarse_pictures_are_doubled_bilinearly(side):
+    x = torch.rand(2, 4, side, side, dtype=torch.float64).contiguous(memory_format=torch.channels_last)
+    wanted = torch.nn.functional.interpolate(x, scale_factor=2.0, mode="bilinear")
+    torch.testing.assert_close(doubled(x), wanted, rtol=0, atol=1e-12)
