@@ -30,20 +30,9 @@ class Muon(Optimizer):
     """Orthogonal steps along Nesterov's momentum for matrices and convolutions, Adam for all else."""
 
     def __init__(
-        self,
-        parameters: Iterable[nn.Parameter],
-        rate: float,
-        betas: tuple[float, float],
-        *,
-        weight_decay: float = 0.0,
-        half: bool = False,
+        self, parameters: Iterable[nn.Parameter], rate: float, betas: tuple[float, float], *, weight_decay: float = 0.0
     ) -> None:
-        """Set the step size, Adam's two decays, and the shrinkage of the weights, decoupled from the gradient.
-
-        With ``half`` the two large products of each step are taken in bfloat16: singular values end up within some
-        hundredths of where they would be, in half the time on processors that have it.
-        """
-        self._half = half
+        """Set the step size, Adam's two decays, and the shrinkage of the weights, decoupled from the gradient."""
         super().__init__(parameters, {"lr": rate, "betas": betas, "weight_decay": weight_decay})
 
     @torch.no_grad()
@@ -66,7 +55,7 @@ class Muon(Optimizer):
         momentum.lerp_(gradient, 1 - MOMENTUM)
         matrices = in_blocks(gradient.lerp(momentum, MOMENTUM).flatten(1))
         size = _RMS * max(matrices.shape[1:]) ** 0.5
-        parameter.add_(orthogonal(matrices, half=self._half).reshape(parameter.shape), alpha=-rate * size)
+        parameter.add_(orthogonal(matrices).reshape(parameter.shape), alpha=-rate * size)
 
     def _adam(self, parameter: nn.Parameter, gradient: Tensor, rate: float, betas: tuple[float, float]) -> None:
         state = self._state(parameter, "exp_avg", "exp_avg_sq")
@@ -93,7 +82,7 @@ def in_blocks(matrix: Tensor) -> Tensor:
     return matrix.reshape(count, rows // count, columns)
 
 
-def orthogonal(matrices: Tensor, *, half: bool = False) -> Tensor:
+def orthogonal(matrices: Tensor) -> Tensor:
     """Matrices with the singular vectors of those given, all singular values near 1.
 
     The polynomial is applied to the small product of each matrix with its transpose, all rounds of it, and only then to
@@ -101,22 +90,19 @@ def orthogonal(matrices: Tensor, *, half: bool = False) -> Tensor:
 
     Args:
         matrices: (G, m, n); one of zeros stays zeros.
-        half: whether the matrices themselves are multiplied in bfloat16, the small products never.
 
     Returns:
         (G, m, n).
     """
     if matrices.shape[-2] > matrices.shape[-1]:
-        return orthogonal(matrices.mT, half=half).mT
+        return orthogonal(matrices.mT).mT
     matrices = matrices / matrices.norm(dim=(-2, -1), keepdim=True).clamp_min(torch.finfo(matrices.dtype).tiny)
-    dtype = matrices.dtype
-    matrices = matrices.to(torch.bfloat16 if half else dtype)
-    products = (matrices @ matrices.mT).to(dtype)
+    products = matrices @ matrices.mT
     factors = []
     for _ in range(_ROUNDS):
         factors.append(_factor(products))
         products = factors[-1] @ products @ factors[-1]
-    return (reduce(torch.matmul, reversed(factors)).to(matrices.dtype) @ matrices).to(dtype)
+    return reduce(torch.matmul, reversed(factors)) @ matrices
 
 
 def _factor(products: Tensor) -> Tensor:

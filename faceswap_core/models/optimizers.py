@@ -30,8 +30,7 @@ def _sgd(parameters: list[nn.Parameter], recipe: Recipe) -> Optimizer:
 
 
 def _muon(parameters: list[nn.Parameter], recipe: Recipe) -> Optimizer:
-    half = recipe.precision == "bf16"
-    return Muon(parameters, recipe.learning_rate, BETAS, weight_decay=recipe.weight_decay, half=half)
+    return Muon(parameters, recipe.learning_rate, BETAS, weight_decay=recipe.weight_decay)
 
 
 OPTIMIZERS = {"adam": _adam, "adamw": _adamw, "sgd": _sgd, "muon": _muon}

@@ -77,7 +77,7 @@ class Validation:
         drawn = network(self._a[:, :3], 0, 1)[:, :3]
         laid = torch.lerp(seen, drawn, mask).contiguous(memory_format=torch.channels_last)
         found["cycle"] = _shared(inside((network(laid, 1, 0)[:, :3] - seen).abs(), mask))
-        apart = torch.cdist(self._looks(drawn), self._known, p=1).amin(1) / (3 * self._mask.sum())
+        apart = torch.cdist(self._looks(drawn), self._known, p=1).amin(1) / (3 * self._mask.sum()).clamp_min(1.0)
         found["likeness"] = _shared(apart.mean())
         return found | (self._look(*self._chips(drawn)) if self._look else {})
 
