@@ -2,9 +2,10 @@
 
 Each pair of synthetic actors is rendered and analysed once, by the demonstration. Each network is then trained by
 `faceswap run` on the very same faces: a short while to learn what a step costs, then, going on from there, until
-the wanted CPU seconds are spent; several of them give a learning curve. Figures are those of the report; beside them
-stand the mean face's and, for the first network named, what the others make of its swap error and residual in the end
-(with the interval over pairs and seeds). Pairs are drawn by a seed where `--drawn` says how many.
+the wanted CPU seconds, judging its checkpoints included, are spent; several of them give a learning curve. Figures are
+those of the report; beside them stand the mean face's and, for the first network named, what the others make of its
+swap error and residual in the end (with the interval over pairs and seeds). Pairs are drawn by a seed where `--drawn`
+says how many.
 
     python -m benchmarks.models [--workspace DIR] [--pairs 101-202,303-404 | --drawn 5] [--models original,modulated]
         [--seconds 180 | --seconds 60,180,600] [--seeds 0,1] [--set train.losses.ssim=0.5]... [--rows FILE]...
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 from collections import defaultdict
@@ -23,10 +25,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from benchmarks.claims import spread
-from benchmarks.swap_error import faceswap
+from benchmarks.swap_error import drawn_pairs, faceswap
 from faceswap_core.config_network import MODEL_DEFAULTS
 
 SEED = 20261207
@@ -81,7 +81,7 @@ class Case:
         row = {"model": self.model, "seed": self.seed, "parameters": parameters_of(training), "steps": steps}
         row |= {"cpu_seconds": round(spent, 1), "cpu_ms_per_step": round(1000 * spent / steps, 1)}
         row |= {k: round(truth[k], 4) for k in ("swap_error", "swap_over_mean_face", "transfer", "residual")}
-        row |= {"peak_memory_mb": training["peak_memory_bytes"] >> 20}
+        row |= {"peak_memory_mb": (training["peak_memory_bytes"] or 0) >> 20}
         return row | {"mean_face_residual": round(truth["mean_face"]["residual"], 4)}
 
 
@@ -118,15 +118,12 @@ def compared(rows: list[dict[str, Any]], models: list[str]) -> list[dict[str, An
             by_pair[pair].append(ratio)
         spreads = {"trainings": spread(ratios.values()), "pairs": spread(spread(r).mean for r in by_pair.values())}
         loses = sorted(f"{pair}, seed {seed}" for (pair, seed), ratio in ratios.items() if ratio > 1)
-        about = {name: {k: round(v, 4) for k, v in asdict(s).items()} for name, s in spreads.items()}
+        about = {
+            name: {k: round(v, 4) if math.isfinite(v) else None for k, v in asdict(s).items()}
+            for name, s in spreads.items()
+        }
         found.append({"model": model, "figure": figure, "over": models[0], **about, "loses_on": loses})
     return found
-
-
-def drawn_pairs(count: int) -> list[str]:
-    """Pairs that chose nothing, as A-B."""
-    seeds = np.random.default_rng(SEED).choice(1_000_000, size=2 * count, replace=False)
-    return [f"{a}-{b}" for a, b in seeds.reshape(-1, 2)]
 
 
 def main() -> None:
@@ -149,7 +146,9 @@ def main() -> None:
     rows = [json.loads(line) for line in lines if line.startswith('{"pair"')]
     models = options.models.split(",")
     marks = [float(text) for text in options.seconds.split(",")]
-    for pair in drawn_pairs(options.drawn) if options.drawn else options.pairs.split(","):
+    for pair in (
+        [f"{a}-{b}" for a, b in drawn_pairs(options.drawn, SEED)] if options.drawn else options.pairs.split(",")
+    ):
         a, b = pair.split("-")
         folder = options.workspace.absolute() / pair
         faceswap("demo", "--workspace", str(folder), "--actor-a", a, "--actor-b", b, "--iterations", "1")

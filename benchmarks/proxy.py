@@ -22,6 +22,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from benchmarks.claims import CONDITIONS, Row
+from benchmarks.swap_error import drawn_pairs
 from flows.server import prefect_server
 
 PAIRS_SEED = 20261208
@@ -55,12 +56,6 @@ def judged(rows: list[Row], name: str) -> dict[str, Any] | None:
     return {"spearman": round(rank, 3), "regret": round(chosen / min(errors), 3)}
 
 
-def drawn_pairs(count: int) -> list[str]:
-    """Pairs that chose nothing, as A-B."""
-    seeds = np.random.default_rng(PAIRS_SEED).choice(1_000_000, size=2 * count, replace=False)
-    return [f"{a}-{b}" for a, b in seeds.reshape(-1, 2)]
-
-
 def main() -> None:
     """Train and judge, then print what each figure is worth."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -81,10 +76,11 @@ def main() -> None:
 
         def work(pair: Pair) -> None:
             for name, settings in TRAININGS.items():
-                for steps in STOPS:
-                    tell(pair.judged(("", name, options.seed), settings, steps, "curve"))
+                for number, steps in enumerate(STOPS):
+                    tell(pair.judged(("", name, options.seed), settings, steps, "curve", STOPS[:number]))
 
-        for pair in drawn_pairs(options.drawn) if options.drawn else options.pairs.split(","):
+        drawn = [f"{a}-{b}" for a, b in drawn_pairs(options.drawn or 0, PAIRS_SEED)]
+        for pair in drawn or options.pairs.split(","):
             a, b = (int(part) for part in pair.split("-"))
             with_pair(options.workspace.absolute(), (a, b), work)
     for name in FIGURES:

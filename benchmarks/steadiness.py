@@ -26,6 +26,7 @@ import cv2
 import numpy as np
 
 from benchmarks.steady_judge import STILL, Judge, Made, figures, lag
+from benchmarks.swap_error import drawn_pairs
 from benchmarks.two_actors import Footage, footage, of_demo
 from faceswap_core import manifest
 from faceswap_core.config import SmoothSettings, TrackSettings
@@ -109,12 +110,6 @@ def gap_row(judge: Judge, seed: int = 6) -> dict[str, Any]:
     }
 
 
-def drawn_pairs() -> list[str]:
-    """The pairs that are judged, as A-B."""
-    seeds = np.random.default_rng(SEED).choice(1_000_000, size=2 * PAIRS, replace=False)
-    return [f"{a}-{b}" for a, b in seeds.reshape(-1, 2)]
-
-
 def write_clip(path: Path, weights: F32, left: Made, right: Made) -> None:
     """Two finished videos beside each other, twice as large, as much of them as the face ever covers."""
     rows, columns = (np.flatnonzero(weights.any((0, axis))) for axis in (2, 1))
@@ -181,7 +176,7 @@ def _film(options: argparse.Namespace, pair: tuple[int, int]) -> Footage:
 def main() -> None:
     """Print one JSON object a video of each pair, then its ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", nargs="+", default=drawn_pairs())
+    parser.add_argument("--pairs", nargs="+", default=[f"{a}-{b}" for a, b in drawn_pairs(PAIRS, SEED)])
     parser.add_argument("--steps", type=int, help="of a shorter training in place of the demonstration's job")
     parser.add_argument("--frames", type=int, default=120, help="of its plate")
     parser.add_argument("--learned", type=int, default=180, help="frames of each actor that it learns from")

@@ -27,9 +27,9 @@ LIMITS = {"swap_over_plate": 0.85, "swap_over_mean_face": 0.70, "swap_over_recon
 MIN_TRANSFER, MAX_RESIDUAL = 0.65, 0.80
 
 
-def drawn_pairs(count: int) -> list[tuple[int, int]]:
-    """Pairs of different identity seeds."""
-    seeds = np.random.default_rng(SEED).choice(1_000_000, size=2 * count, replace=False)
+def drawn_pairs(count: int, seed: int = SEED) -> list[tuple[int, int]]:
+    """Pairs of different identity seeds, drawn by a seed."""
+    seeds = np.random.default_rng(seed).choice(1_000_000, size=2 * count, replace=False)
     return [(int(a), int(b)) for a, b in seeds.reshape(-1, 2)]
 
 

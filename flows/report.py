@@ -89,14 +89,15 @@ def _training(workspace: Workspace, made: Made) -> Json:
         "data_wait_share": trained["data_wait_share"] if trained else None,
         "peak_memory_bytes": trained["peak_memory_bytes"] if trained else None,
     }
+    judged, unjudged = figures.judged_checkpoints(workspace, trained["log"]) if trained else ([], {})
     why = "no step was left to train" if trained else "a finished model was named, nothing was trained"
     return {
         **facts,
         **measured,
         "events": figures.training_events(workspace, trained["log"]) if trained else [],
-        "checkpoints": figures.judged_checkpoints(workspace, trained["log"]) if trained else [],
-        "checkpoint": trained["folder"] if trained else None,
-        "reasons": {name: why for name, value in measured.items() if value is None},
+        "checkpoints": judged,
+        "checkpoint": trained["weights"]["path"] if trained else None,
+        "reasons": {name: why for name, value in measured.items() if value is None} | unjudged,
     }
 
 

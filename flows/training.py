@@ -30,7 +30,7 @@ def train(job: JobSettings, aligned: Mapping[Path, list[AlignedChunk]], consents
     progress.expect(layout.TRAINING, job.train.iterations, "iterations")
     sides, whole = (side_a, side_b, stats, names), (job.train, job.align, job.seed, job.runtime)
     trained = train_model(workspace, *sides, *whole, selection, consents, job.detect)
-    progress.finished(layout.TRAINING, "all", job.train.iterations, "iterations")
-    words = f"{job.name}: the training after {job.train.iterations} steps"
+    progress.finished(layout.TRAINING, "all", trained["steps"], "iterations")
+    words = f"{job.name}: the training after {trained['drawn_step']} steps"
     picture_artifact(ui_file(Workspace(job.workspace), trained["preview"]), words)
     return trained

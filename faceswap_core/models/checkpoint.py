@@ -110,18 +110,25 @@ class Store:
         self.load_from(facts, modules, moments)
         return facts
 
-    def load_from(self, entry: Json, modules: Mapping[str, nn.Module], moments: Moments = NO_MOMENTS) -> None:
+    def load_from(
+        self, entry: Json, modules: Mapping[str, nn.Module], moments: Moments = NO_MOMENTS, cure: str = ""
+    ) -> None:
         """Bring back a state that `listed` names, or as much of it as is asked for.
+
+        Args:
+            entry: ``file`` and ``sha256``.
+            modules: what is filled.
+            moments: the same of the optimisers.
+            cure: what to do where the file cannot be used; by default to train anew.
 
         Raises:
             ManifestError: its file is gone, altered, or of another network.
         """
+        cure = cure or f"remove the folder {self.folder} to train anew"
         try:
             path = self.folder / Path(str(entry["file"])).name
             if not path.is_file() or sha256_file(path) != entry["sha256"]:
-                raise ManifestError(
-                    f"checkpoint {path} is missing or altered: remove the folder {self.folder} to train anew"
-                )
+                raise ManifestError(f"checkpoint {path} is missing or altered: {cure}")
             tensors = load_file(path)
             for name, module in modules.items():
                 module.load_state_dict(_part(tensors, f"{name}."))
@@ -129,10 +136,7 @@ class Store:
                 for name, parameter in parameters.items():
                     optimizer.state[parameter] = _moments_of(_part(tensors, f"moments.{turn}.{name}."), parameter)
         except (SafetensorError, RuntimeError, ValueError, KeyError, TypeError, OSError) as error:
-            raise ManifestError(
-                f"checkpoint {self.folder / POINTER} cannot be used ({str(error)[:300]}): remove {self.folder} to "
-                "train anew"
-            ) from error
+            raise ManifestError(f"checkpoint of {self.folder} cannot be used ({str(error)[:300]}): {cure}") from error
 
 
 @contextmanager

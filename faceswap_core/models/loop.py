@@ -191,13 +191,14 @@ class Trainer:
             self.log = [LogRow(**row) for row in facts["log"]]
         return True
 
-    def take_best(self, store: Store) -> int:
-        """Have the averaged weights of the checkpoint with the lowest score, if any was measured; returns its step."""
-        best = store.best()
-        if best is None or best["step"] == self.step:
-            return self.step
-        store.load_from(best, {"ema": self.ema})
-        return int(best["step"])
+    def take(self, entry: Json, store: Store) -> None:
+        """Have the averaged weights of one of the store's checkpoints, and say so; no step can follow."""
+        if entry["step"] == self.step:
+            return
+        store.load_from(entry, {"ema": self.ema}, cure="set train.choose = 'last'")
+        event = f"of {self.step} steps the checkpoint after {entry['step']} draws: its score is the best"
+        self.log.append(LogRow(step=self.step, rate=self.rate, event=event))
+        self.step = int(entry["step"])
 
     def roll_back(self, store: Store, trouble: str) -> None:
         """Go back to the latest checkpoint, or to the beginning, and on from there with half the step size.
@@ -279,6 +280,10 @@ def train(
         if save_due:
             trainer.save(store)
     batches.close()
+    if trainer.step < iterations:
+        event = f"{patience} checkpoints without a better score: ended at step {trainer.step} of {iterations}"
+        trainer.log.append(LogRow(step=trainer.step, rate=trainer.rate, event=event))
+        seen(trainer.log[-1])
     return meter
 
 

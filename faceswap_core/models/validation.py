@@ -41,7 +41,7 @@ class Validation:
     """Held-out faces of both sides, and what is known of B."""
 
     def __init__(self, sampler: Sampler, look: Look | None, device: torch.device, dtype: torch.dtype) -> None:
-        """Keep the faces on the device.
+        """Keep the faces in main memory; they are on the device while it is judged.
 
         Args:
             sampler: both sides.
@@ -50,34 +50,30 @@ class Validation:
             dtype: type of their weights.
         """
         self._side, self._look = sampler.a, look
-        self._coverage = sampler.coverage
-        self._a, self._b = (
-            sampler.held_out(side, SWAPPED).to(device, dtype, memory_format=torch.channels_last)
-            for side in (sampler.a, sampler.b)
-        )
-        known = to_network(_views(sampler.b, sampler), sampler.b.scale, sampler.b.shift).to(device, dtype)
-        self._mask = functional.interpolate(known[:, 3:4].mean(0, keepdim=True), (_SIDE, _SIDE), mode="area")
-        self._known = self._looks(known)
-
-    def _looks(self, views: Tensor) -> Tensor:
-        small = functional.interpolate(views[:, :3], (_SIDE, _SIDE), mode="area")
-        return (small * self._mask).flatten(1)
+        self._coverage, self._device, self._dtype = sampler.coverage, device, dtype
+        self._held_out = [sampler.held_out(side, SWAPPED) for side in (sampler.a, sampler.b)]
+        known = to_network(_views(sampler.b, sampler), sampler.b.scale, sampler.b.shift)
+        mask = functional.interpolate(known[:, 3:4].mean(0, keepdim=True), (_SIDE, _SIDE), mode="area")
+        self._mask = mask.to(device, dtype)
+        self._known = (_small(known) * mask).flatten(1).to(device, dtype)
 
     @torch.no_grad()
     def judge(self, network: FaceNetwork) -> dict[str, float]:
         """Figures of a network whose latent statistics are settled, by their names in `LogRow`."""
         found = {}
-        for name, views, side in (("validation_a", self._a, 0), ("validation_b", self._b, 1)):
+        a, b = (views.to(self._device, self._dtype, memory_format=torch.channels_last) for views in self._held_out)
+        for name, views, side in (("validation_a", a, 0), ("validation_b", b, 1)):
             if len(views):
                 made = network(views[:, :3], side, side)[:, :3]
                 found[name] = _shared(inside((made - views[:, :3].clamp(0, 1)).abs(), views[:, 3:4]))
-        if not len(self._a):
+        if not len(a):
             return found
-        seen, mask = self._a[:, :3].clamp(0, 1), self._a[:, 3:4]
-        drawn = network(self._a[:, :3], 0, 1)[:, :3]
+        seen, mask = a[:, :3].clamp(0, 1), a[:, 3:4]
+        drawn = network(a[:, :3], 0, 1)[:, :3]
         laid = torch.lerp(seen, drawn, mask).contiguous(memory_format=torch.channels_last)
         found["cycle"] = _shared(inside((network(laid, 1, 0)[:, :3] - seen).abs(), mask))
-        apart = torch.cdist(self._looks(drawn), self._known, p=1).amin(1) / (3 * self._mask.sum()).clamp_min(1.0)
+        looks = (_small(drawn) * self._mask).flatten(1)
+        apart = torch.cdist(looks, self._known, p=1).amin(1) / (3 * self._mask.sum()).clamp_min(1.0)
         found["likeness"] = _shared(apart.mean())
         return found | (self._look(*self._chips(drawn)) if self._look else {})
 
@@ -105,6 +101,10 @@ class Validation:
 def _views(side: Side, sampler: Sampler) -> F32:
     chosen = spread_over(len(side.chips), _KNOWN)
     return plain_views(side.chips.joined(chosen), resolution=sampler.resolution, coverage=sampler.coverage)
+
+
+def _small(views: Tensor) -> Tensor:
+    return functional.interpolate(views[:, :3], (_SIDE, _SIDE), mode="area")
 
 
 def _shared(value: Tensor) -> float:

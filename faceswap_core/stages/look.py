@@ -25,18 +25,12 @@ class _Face(NamedTuple):
 
 @dataclass(frozen=True)
 class Looker:
-    """The detector that found the faces, and whom it has seen; opened when it is first asked."""
+    """The detector that found the faces, and whom it has seen."""
 
-    settings: DetectSettings
-    """Of the job; what it names is installed."""
-    device: str
-    """Where it runs."""
+    detector: Detector
+    """Of the job."""
     sampler: Sampler
     """Faces of both people."""
-
-    @cached_property
-    def _detector(self) -> Detector:
-        return DETECTORS[self.settings.backend](self.settings, self.device)
 
     @cached_property
     def _people(self) -> tuple[F32, F32] | None:
@@ -74,7 +68,7 @@ class Looker:
 
         A face lies in the same place in all chips, so that a detector may look first where it was in the one before.
         """
-        seen = (self._detector.detect(np.ascontiguousarray(c), follows=i > 0) for i, c in enumerate(chips))
+        seen = (self.detector.detect(np.ascontiguousarray(c), follows=i > 0) for i, c in enumerate(chips))
         return [self._largest(faces) for faces in seen]
 
     @staticmethod
@@ -90,5 +84,10 @@ class Looker:
 
 
 def looker(settings: DetectSettings | None, device: str, sampler: Sampler) -> Looker | None:
-    """The job's detector, where it is one that searches pictures."""
-    return Looker(settings, device, sampler) if settings and settings.backend in DETECTORS else None
+    """The job's detector, where it is one that searches pictures; ``device`` is ``runtime.device``.
+
+    Raises:
+        ModelMissingError: a file of the detector is absent, altered or damaged.
+    """
+    make = DETECTORS.get(settings.backend) if settings else None
+    return Looker(make(settings, device), sampler) if make and settings else None

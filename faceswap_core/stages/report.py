@@ -188,15 +188,17 @@ def training_events(workspace: Workspace, log: ManifestRef) -> list[str]:
     return [row["event"] for row in manifest.stream(workspace, log, TRAIN_LOG, ["event"]) if row["event"]]
 
 
-def judged_checkpoints(workspace: Workspace, log: ManifestRef) -> list[Json]:
-    """The checkpoints of a training that were judged without a truth; see `LogRow` for the figures and the score."""
+def judged_checkpoints(workspace: Workspace, log: ManifestRef) -> tuple[list[Json], dict[str, str]]:
+    """The checkpoints of a training as judged without a truth, see `LogRow`; and why figures are missing, by name."""
     names = ("validation_a", "validation_b", "cycle", "likeness", "landmarks", "identity")
-    rows = manifest.stream(workspace, log, TRAIN_LOG, ["step", *names])
-    return [
-        {"step": row["step"], "score": row["cycle"] + row["likeness"], **{name: row[name] for name in names}}
-        for row in rows
-        if row["cycle"] is not None
-    ]
+    rows = [r for r in manifest.stream(workspace, log, TRAIN_LOG, ["step", *names]) if r["cycle"] is not None]
+    found = [{**row, "score": row["cycle"] + row["likeness"]} for row in rows]
+    why = {
+        "landmarks": "the detector saw no face in the swap",
+        "identity": "the detector gives no embeddings, or saw no face in the swap",
+    }
+    missing = {f"checkpoints.{n}": words for n, words in why.items() if any(row[n] is None for row in rows)}
+    return found, missing if rows else {"checkpoints": "no face of the plate's person is held out from training"}
 
 
 def loss_curve(workspace: Workspace, log: ManifestRef) -> str:

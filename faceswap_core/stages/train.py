@@ -39,7 +39,7 @@ from faceswap_core.types import FileRef, Json, ManifestRef, Progress, no_progres
 
 _log = logging.getLogger(__name__)
 
-TRAINING_VERSION = 8
+TRAINING_VERSION = 9
 """Raised when equal settings and faces give other weights."""
 _NOT_IN_THE_FOLDER_KEY = {
     "iterations",
@@ -70,7 +70,11 @@ class Trained(TypedDict):
     peak_memory_bytes: int | None
     """The most memory that torch held on the GPU, or on a CPU the process; null when nothing was left to train."""
     folder: str
-    """Checkpoint folder, relative to the workspace: what ``train.model`` can name."""
+    """Checkpoint folder, relative to the workspace."""
+    steps: int
+    """Steps that were made in all; fewer than ``iterations`` where the training ended early."""
+    drawn_step: int
+    """Steps after which the weights were as they draw."""
 
 
 def train_model(
@@ -121,6 +125,13 @@ def train_model(
     about = {"settings": key, "versions": {name: version(name) for name in ("faceswap-pipeline", "torch")}}
     recipe = recipe_of(settings, align, seed, colors[names[1]])
     trainer = Trainer(recipe, device, about, compile=runtime.compile)
+    look = looker(detect, runtime.device, sampler) if place()[0] == 0 else None  # the others would tell nobody
+    if (settings.patience or settings.choose == "best") and not len(sampler.a.held_out):
+        raise SettingsError(
+            f"train.patience and train.choose = 'best' go by faces of {names[0]!r} that training never sees, and of "
+            f"each video train.validation_share ({settings.validation_share}) leaves none: give longer videos, or a "
+            "larger share"
+        )
     store = Store(folder, settings.keep_last, settings.keep_best, lambda: send_training(workspace, name))
     with lease(workspace, name, lambda: progress(0, settings.iterations, "waiting for its other trainer")) as renew:
         if workspace.store and place()[1] > 1:
@@ -152,25 +163,26 @@ def train_model(
                 progress=tell,
                 divergence=settings.divergence,
                 patience=settings.patience,
-                look=looker(detect, device.type, sampler),
+                look=look,
                 seen=watch.seen,
             )
         trainer.settle(sampler)
         _log.info("trained %d steps, %d in all", trainer.step - began, trainer.step)
-        if trainer.step < settings.iterations:
-            _log.info("no better checkpoint since %d: the training ended early", settings.patience)
-        step = trainer.take_best(store) if settings.choose == "best" else trainer.step
+        if place()[0] != 0:
+            return cast(Trained, {})  # the first process tells the others what it published
+        ended = trainer.step
+        if settings.choose == "best" and (best := store.best()):
+            workspace.localize(f"{name}/{best['file']}", best["sha256"])
+            trainer.take(best, store)
         facts: Json = {
             "model": settings.model_name,
             "build": asdict(recipe.build),
             "sides": list(names),
             **{name: getattr(align, name) for name in ("coverage", "eye_distance", "centre")},
-            "step": step,
+            "step": trainer.step,
             **{"colors": colors, "consents": dict(consents)},
         }
-        if place()[0] != 0:
-            return cast(Trained, {})  # the first process tells the others what it published
-        weights = _publish_weights(workspace, name, trainer, facts, step)
+        weights = _publish_weights(workspace, name, trainer, facts)
         send_training(workspace, name)
     rows = [vars(row) | {"losses": [{"name": k, "value": v} for k, v in row.losses.items()]} for row in trainer.log]
     preview = png(preview_picture(trainer, sampler))
@@ -182,6 +194,8 @@ def train_model(
         data_wait_share=meter.data_wait_share,
         peak_memory_bytes=peak_memory(device) if meter.steps else None,
         folder=name,
+        steps=ended,
+        drawn_step=trainer.step,
     )
 
 
@@ -237,10 +251,10 @@ def folder_key(
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _publish_weights(workspace: Workspace, folder: str, trainer: Trainer, facts: Json, step: int) -> FileRef:
+def _publish_weights(workspace: Workspace, folder: str, trainer: Trainer, facts: Json) -> FileRef:
     with workspace.scratch(".safetensors") as temporary:
         save_weights(temporary, trainer.ema, facts)
-        ref = workspace.publish_file(folder, f"weights-{step:08d}", temporary)
+        ref = workspace.publish_file(folder, f"weights-{trainer.step:08d}", temporary)
     pointer = {"file": Path(ref["path"]).name, "sha256": ref["sha256"]}
     workspace.write(f"{folder}/{FINISHED}", json.dumps(pointer).encode())
     return ref

@@ -1,8 +1,8 @@
 """Strikes at random moments of a run, and the same command again: it ends, with the frames of an undisturbed run.
 
 FACESWAP_FAULTS=10 strikes ten times with each kind (default 1), FACESWAP_FAULT_SEED chooses the moments (default 0). A
-moment is a line of progress that the command prints, so that a busy machine is struck at the same place. Each strike
-prints a row: when, how the struck run ended, what the next one computed again, and seconds (`pytest -s` shows them).
+moment is a stage and how much of it is done, so that a busy machine is struck at the same place. Each strike prints a
+row: when, how the struck run ended, what the next one computed again, and seconds (`pytest -s` shows them).
 """
 
 import json
@@ -53,9 +53,10 @@ def finished_in(folder, calm):
 
 
 def moments(kind, calm):
-    """After how many lines of progress to strike."""
-    lines = len([line for line in calm.lines if line["event"] == "stage"])
-    return [pick(kind, number).randrange(1, lines) for number in range(TIMES)]
+    """When to strike: stage, and how much of it is done; from when workers are there."""
+    told = [(line["stage"], line["done"]) for line in calm.lines if line["event"] == "stage"]
+    first = next(i for i, (stage, done) in enumerate(told) if stage == "decode-frames" and done)
+    return [pick(kind, number).choice(told[first:-1]) for number in range(TIMES)]
 
 
 def pick(kind, number):
@@ -67,17 +68,17 @@ def kill(pid):
     os.kill(pid, signal.SIGKILL)
 
 
-def struck(job, lines, strike, more=(), **environment):
-    """Run a job and strike after some lines; gives its exit code, and what it had started."""
+def struck(job, moment, strike, more=(), **environment):
+    """Run a job and strike at a moment; gives its exit code, and what it had started."""
     command = [*FACESWAP, "run", str(job), *TRAINING, *more, "--json"]
     env = {name: value for name, value in {**os.environ, **environment}.items() if value}
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        for _ in range(lines):
-            if not process.stdout.readline():
+        for line in map(json.loads, process.stdout):
+            if line.get("stage") == moment[0] and line["done"] >= moment[1]:
                 break
         started = children_of(process.pid)
-        if process.poll() is None:
-            strike(process, started)
+        assert process.poll() is None, f"it ended before {moment}"
+        strike(process, started)
         process.stdout.read()
         return process.wait(SECONDS), started
 

@@ -27,27 +27,27 @@ def calm(server, tiny_job, tmp_path_factory):
 
 
 def test_kill_9_of_the_flow(calm, tiny_job, tmp_path):
-    for number, lines in enumerate(moments("flow", calm)):
+    for number, moment in enumerate(moments("flow", calm)):
         job = job_in(tmp_path / str(number), tiny_job)
-        code, started = struck(job, lines, lambda process, _: kill(process.pid))
+        code, started = struck(job, moment, lambda process, _: kill(process.pid))
         assert code == -signal.SIGKILL
         assert left_of(started) == []
-        goes_on(job, calm, told={"fault": "kill -9 of the flow process", "line": lines, "exit": code})
+        goes_on(job, calm, told={"fault": "kill -9 of the flow process", "at": moment, "exit": code})
 
 
 def test_kill_9_of_a_process_of_the_pool(calm, tiny_job, tmp_path):
     more = ("--set", "runtime.runner=processes")
-    for number, lines in enumerate(moments("pool", calm)):
+    for number, moment in enumerate(moments("pool", calm)):
 
         def strike(_process, started, number=number):
             pool = [pid for pid in started if "multiprocessing.spawn" in command_of(pid)]
             kill(pick("member", number).choice(sorted(pool)))
 
         job = job_in(tmp_path / str(number), tiny_job)
-        code, started = struck(job, max(lines, 8), strike, more)
+        code, started = struck(job, moment, strike, more)
         assert code in (0, 1)
         assert left_of(started) == []
-        goes_on(job, calm, more, told={"fault": "kill -9 of a pool child", "line": max(lines, 8), "exit": code})
+        goes_on(job, calm, more, told={"fault": "kill -9 of a pool child", "at": moment, "exit": code})
 
 
 def test_kill_9_of_the_server(calm, tiny_job, tmp_path):
@@ -56,20 +56,20 @@ def test_kill_9_of_the_server(calm, tiny_job, tmp_path):
     def strike(_process, started):
         kill(next(pid for pid in started if "flows.server_child" in command_of(pid)))
 
-    for number, lines in enumerate(moments("server", calm)):
+    for number, moment in enumerate(moments("server", calm)):
         job = job_in(tmp_path / str(number), tiny_job)
-        code, started = struck(job, lines, strike, **own)
+        code, started = struck(job, moment, strike, **own)
         assert left_of(started) == []
-        goes_on(job, calm, told={"fault": "kill -9 of the run's own server", "line": lines, "exit": code}, **own)
+        goes_on(job, calm, told={"fault": "kill -9 of the run's own server", "at": moment, "exit": code}, **own)
 
 
 def test_an_interrupt(calm, tiny_job, tmp_path):
-    for number, lines in enumerate(moments("interrupt", calm)):
+    for number, moment in enumerate(moments("interrupt", calm)):
         job = job_in(tmp_path / str(number), tiny_job)
-        code, started = struck(job, lines, lambda process, _: process.send_signal(signal.SIGINT))
+        code, started = struck(job, moment, lambda process, _: process.send_signal(signal.SIGINT))
         assert code in (0, 130)
         assert left_of(started) == []
-        goes_on(job, calm, told={"fault": "SIGINT", "line": lines, "exit": code})
+        goes_on(job, calm, told={"fault": "SIGINT", "at": moment, "exit": code})
 
 
 @pytest.mark.parametrize("after", [0.0, 30.0], ids=["500", "silence"])
@@ -78,15 +78,15 @@ def test_a_store_that_fails_for_20_seconds_is_waited_out(bucket, calm, tiny_job,
         bucket.fault = after
         threading.Timer(FAILING_SECONDS, lambda: setattr(bucket, "fault", None)).start()
 
-    for number, lines in enumerate(moments(f"store {after}", calm)):
+    for number, moment in enumerate(moments(f"store {after}", calm)):
         job, prefix = job_in(tmp_path / str(number), tiny_job), f"faults/{after:.0f}-{number}"
         job.write_text(job.read_text().replace('workspace = "ws"', f'workspace = "s3://{BUCKET}/{prefix}"'))
         cache = tmp_path / f"cache-{number}"
-        code, started = struck(job, lines, strike, FACESWAP_CACHE=str(cache))
+        code, started = struck(job, moment, strike, FACESWAP_CACHE=str(cache))
         assert code == 0
         assert left_of(started) == []
         assert "which fails" in next(cache.glob("*/runs/*/log.jsonl")).read_text()
-        told = {"fault": f"S3 {'silent' if after else 'answers 500'} for 20 s", "line": lines, "exit": code}
+        told = {"fault": f"S3 {'silent' if after else 'answers 500'} for 20 s", "at": moment, "exit": code}
         goes_on(job, calm, told=told, FACESWAP_CACHE=str(cache))
         assert bucket.names(f"{prefix}/.tmp/") == []
 

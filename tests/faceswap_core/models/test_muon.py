@@ -37,6 +37,13 @@ class TestOrthogonal:
         given = torch.randn(3, 24, 100, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
         torch.testing.assert_close(orthogonal(given), rounds(given), atol=1e-9, rtol=0)
 
+    @pytest.mark.parametrize(("shape", "rank"), [((1, 64, 576), 1), ((1, 128, 1152), 16), ((1, 128, 128), 4)])
+    def test_few_directions_as_of_a_small_batch_stay_few(self, shape, rank):
+        """A product whose rounding makes a singular value negative (half precision) is blown up a thousandfold."""
+        random = torch.Generator().manual_seed(1)
+        one, other = torch.randn(1, shape[1], rank, generator=random), torch.randn(1, rank, shape[2], generator=random)
+        assert torch.linalg.svdvals(orthogonal(one * 0.5 ** torch.arange(rank) @ other)).max() < 1.3
+
     def test_zeros_stay_zeros(self):
         assert not orthogonal(torch.zeros(2, 3, 5)).any()
 

@@ -120,7 +120,9 @@ class TestChosen:
             trainer.log = [LogRow(step, cycle=score, likeness=0.0)]
             trainer.save(store)
             kept[step] = {k: v.clone() for k, v in trainer.ema.state_dict().items()}
-        assert trainer.take_best(store) == 2
+        trainer.take(store.best(), store)
+        assert trainer.step == 2
+        assert trainer.log[-1].event == "of 3 steps the checkpoint after 2 draws: its score is the best"
         assert all(torch.equal(v, kept[2][k]) for k, v in trainer.ema.state_dict().items())
         again = fresh()
         assert again.restore(store)
@@ -134,14 +136,15 @@ class TestChosen:
             trainer.log = [LogRow(step, cycle=score, likeness=0.0)]
             trainer.save(store)
         (tmp_path / "step-00000001.safetensors").write_bytes(b"0")
-        with pytest.raises(ManifestError, match="step-00000001"):
-            trainer.take_best(store)
+        with pytest.raises(ManifestError, match=r"step-00000001.*train.choose = 'last'"):
+            trainer.take(store.best(), store)
 
-    def test_without_scores_the_last_one_draws(self, sampler, tmp_path):
+    def test_without_scores_there_is_no_best_one(self, sampler, tmp_path):
         trainer, store = fresh(), Store(tmp_path)
+        assert store.best() is None
         trainer.train_step(sampler.draw(0))
         trainer.save(store)
-        assert trainer.take_best(store) == 1
+        assert store.best() is None
 
 
 class TestPatience:
@@ -154,6 +157,7 @@ class TestPatience:
         first, again = fresh(), fresh()
         first.log = [LogRow(0, cycle=0.0, likeness=0.0)]  # no network is as good
         assert trained(first, 50, patience=3) == 12
+        assert first.log[-1].event == "3 checkpoints without a better score: ended at step 12 of 50"
         assert again.restore(Store(tmp_path))
         assert trained(again, 50, patience=3) == 12
         assert trained(again, 14, patience=0) == 14

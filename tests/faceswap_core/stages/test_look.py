@@ -8,10 +8,15 @@ from conftest import RUNTIME, TRAIN
 
 from faceswap_core import manifest
 from faceswap_core.config import DetectSettings
+from faceswap_core.errors import SettingsError
 from faceswap_core.models.faces import Chips
+from faceswap_core.models.validation import Validation
 from faceswap_core.schemas import TRAIN_LOG
+from faceswap_core.stages import train
 from faceswap_core.stages.look import looker
+from faceswap_core.stages.report import judged_checkpoints
 from faceswap_core.stages.train import train_model
+from faceswap_core.stages.weights import read_facts
 from tests.faceswap_core.faces.detectors import tiny_onnx
 
 SIDE = 192
@@ -78,15 +83,60 @@ def test_detections_of_the_truth_have_no_detector_to_look(sampler):
     assert looker(None, "cpu", sampler) is None
 
 
-def test_a_training_logs_what_the_detector_makes_of_its_checkpoints(chain, plate, other, stats):
-    changed = TRAIN.model_copy(update={"iterations": 6, "checkpoint_every": 3})
-    trained = train_model(
-        *(chain.workspace, plate.aligned, other.aligned, stats, chain.names, changed, chain.align, 5, RUNTIME),
-        detect=DetectSettings(backend="mtcnn", min_score=0.1),
-    )
-    rows = list(manifest.stream(chain.workspace, trained["log"], TRAIN_LOG))
-    assert [row["step"] for row in rows] == [3, 6]
-    for row in rows:
-        assert row["cycle"] > 0
-        assert row["likeness"] > 0
-        assert row["identity"] is None
+def trained_with(chain, plate, other, stats, seed=5, **changes):
+    """A training of the chain's with its own folder, and the rows of its log."""
+    settings = TRAIN.model_copy(update={"checkpoint_every": 3, **changes})
+    sides = (plate.aligned, other.aligned, stats, chain.names)
+    detect = DetectSettings(backend="mtcnn")
+    made = train_model(chain.workspace, *sides, settings, chain.align, seed, RUNTIME, detect=detect)
+    return made, list(manifest.stream(chain.workspace, made["log"], TRAIN_LOG))
+
+
+def test_a_training_logs_what_the_jobs_detector_makes_of_its_checkpoints(chain, plate, other, stats, monkeypatch):
+    asked = []
+
+    def looker_of(detect, device, sampler):
+        asked.append((detect.backend, device, len(sampler.b.chips) > 0))
+        return lambda before, after: {"landmarks": 0.25, "identity": 0.5}
+
+    monkeypatch.setattr(train, "looker", looker_of)
+    made, rows = trained_with(chain, plate, other, stats, iterations=6)
+    assert asked == [("mtcnn", RUNTIME.device, True)]
+    assert [(row["step"], row["landmarks"], row["identity"]) for row in rows] == [(3, 0.25, 0.5), (6, 0.25, 0.5)]
+    judged, missing = judged_checkpoints(chain.workspace, made["log"])
+    assert [one["score"] for one in judged] == [row["cycle"] + row["likeness"] for row in rows]
+    assert missing == {}
+
+
+def test_figures_that_no_detector_gives_have_a_reason(chain, plate, other, stats, monkeypatch):
+    monkeypatch.setattr(train, "looker", lambda *_: None)
+    made, _ = trained_with(chain, plate, other, stats, seed=6, iterations=3)
+    assert set(judged_checkpoints(chain.workspace, made["log"])[1]) == {"checkpoints.landmarks", "checkpoints.identity"}
+
+
+@pytest.fixture
+def worse_each_time(monkeypatch):
+    """Every checkpoint is judged worse than the one before."""
+    scores = iter(range(1, 100))
+    monkeypatch.setattr(Validation, "judge", lambda *_: {"cycle": float(next(scores)), "likeness": 0.0})
+
+
+def test_the_best_checkpoint_draws_where_that_is_asked_for(chain, plate, other, stats, worse_each_time):
+    made, rows = trained_with(chain, plate, other, stats, seed=7, iterations=6, choose="best")
+    assert (made["steps"], made["drawn_step"]) == (6, 3)
+    assert read_facts(chain.workspace.path(made["weights"]["path"])).step == 3
+    assert rows[-1]["event"] == "of 6 steps the checkpoint after 3 draws: its score is the best"
+    again, rows = trained_with(chain, plate, other, stats, seed=7, iterations=9)
+    assert (again["steps"], again["drawn_step"]) == (9, 9), "training went on from the latest"
+
+
+def test_a_training_that_gets_no_better_ends(chain, plate, other, stats, worse_each_time):
+    made, rows = trained_with(chain, plate, other, stats, seed=8, iterations=30, patience=2)
+    assert made["steps"] == 9
+    assert rows[-1]["event"] == "2 checkpoints without a better score: ended at step 9 of 30"
+
+
+@pytest.mark.parametrize("wish", [{"patience": 2}, {"choose": "best"}])
+def test_what_goes_by_held_out_faces_is_refused_without_them(chain, plate, other, stats, wish):
+    with pytest.raises(SettingsError, match=r"train\.validation_share \(0\.01\) leaves none"):
+        trained_with(chain, plate, other, stats, seed=9, iterations=3, validation_share=0.01, **wish)
