@@ -154,8 +154,10 @@ class SideNorm(nn.Module):
         """Normalise (N, C) or (N, C, h, w) to float32; ``sides`` names the person of each equal part, in order."""
         flat = full(x)
         parts = equal_parts(flat if x.dim() == 2 else flat.flatten(2), len(sides))
-        normed = [own_part(self.sides[side](gathered(p))) for side, p in zip(sides, parts, strict=True)]
-        return torch.cat(normed).view(x.shape)
+        pairs = [(self.sides[side], part) for side, part in zip(sides, parts, strict=True)]
+        if self.training:
+            return torch.cat([own_part(norm(gathered(part))) for norm, part in pairs]).view(x.shape)
+        return torch.cat([norm(part) for norm, part in pairs]).view(x.shape)  # one process may draw alone
 
     def settle(self, x: Tensor, side: int) -> None:
         """Take mean and variance of codes (N, C) or (N, C, h, w), of all processes, as those of one person."""
