@@ -17,7 +17,7 @@ from faceswap_core.models import MODELS, FaceNetwork
 from faceswap_core.models.blocks import channels_last
 from faceswap_core.models.checkpoint import Store, damage_named, warm_start
 from faceswap_core.models.chips import Batch, Sampler
-from faceswap_core.models.meter import LogRow, Meter, stale
+from faceswap_core.models.meter import ROW_EVERY, LogRow, Meter, is_pictured, stale
 from faceswap_core.models.optimizers import build_optimizer, rate_share, set_rate
 from faceswap_core.models.parallel import average_gradients
 from faceswap_core.models.recipe import Recipe
@@ -25,8 +25,6 @@ from faceswap_core.models.reconstruction import Reconstruction
 from faceswap_core.models.validation import Look, Validation
 from faceswap_core.types import Json, Progress
 
-ROW_EVERY = 100
-"""Steps between rows of the log."""
 MOST_ROLLBACKS = 3
 _SETTLING_BATCHES = 64
 _SETTLING_STEP = 2**40
@@ -271,8 +269,9 @@ def train(
             batches = sampler.batches(trainer.step, iterations)
             continue
         row = meter.row(done, trainer.rate)
-        if save_due:
+        if save_due or is_pictured(done):
             trainer.settle(sampler)
+        if save_due:
             vars(row).update(validation.judge(trainer.ema))
         trainer.log.append(row)
         seen(row)

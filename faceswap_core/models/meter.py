@@ -13,6 +13,9 @@ from torch import Tensor
 from faceswap_core.models.chips import Batch
 from faceswap_core.models.parallel import averaged
 
+ROW_EVERY = 100
+"""Steps between rows of the log."""
+
 
 @dataclass
 class LogRow:
@@ -57,6 +60,12 @@ class LogRow:
     def score(self) -> float | None:
         """How good the swap is as far as no truth can tell, less is better: cycle and likeness together."""
         return None if self.cycle is None or self.likeness is None else self.cycle + self.likeness
+
+
+def is_pictured(step: int) -> bool:
+    """True at 1, 2, 4, 8, ... times the steps between two rows of the log: when pictures are drawn."""
+    rows, rest = divmod(step, ROW_EVERY)
+    return rest == 0 and rows > 0 and rows & (rows - 1) == 0
 
 
 def stale(log: list[LogRow]) -> int:

@@ -10,8 +10,8 @@ import numpy as np
 
 from faceswap_core.config import TrainSettings
 from faceswap_core.models.chips import Sampler
-from faceswap_core.models.loop import ROW_EVERY, Trainer
-from faceswap_core.models.meter import LogRow
+from faceswap_core.models.loop import Trainer
+from faceswap_core.models.meter import LogRow, is_pictured
 from faceswap_core.models.parallel import place
 from faceswap_core.models.preview import preview_views
 from faceswap_core.stages.images import png
@@ -50,7 +50,7 @@ class Watch:
         """Take one row of the log."""
         if place()[0] != 0:
             return
-        due = row.event is None and is_due(row.step)
+        due = row.event is None and is_pictured(row.step)
         picture = preview_picture(self._trainer, self._sampler) if due and (self._timelapse or self._writer) else None
         if picture is not None and self._timelapse:
             with atomic_path(self._folder / TIMELAPSE / f"step-{row.step:08d}.png") as temporary:
@@ -62,12 +62,6 @@ class Watch:
                 self._writer.add_text("event", row.event, row.step)
             if picture is not None:
                 self._writer.add_image("preview", picture, row.step, dataformats="HWC")
-
-
-def is_due(step: int) -> bool:
-    """True at 1, 2, 4, 8, ... times the steps between two rows of the log."""
-    rows, rest = divmod(step, ROW_EVERY)
-    return rest == 0 and rows > 0 and rows & (rows - 1) == 0
 
 
 def figures(row: LogRow) -> dict[str, float]:

@@ -177,3 +177,19 @@ def test_judging_leaves_the_next_steps_as_they_are(sampler, tmp_path):
         train(trainer, sampler, iterations=6, checkpoint_every=every, store=store, progress=no_progress)
     assert all(torch.equal(a, b) for a, b in zip(often.network.parameters(), once.network.parameters(), strict=True))
     assert [row.step for row in often.log if row.score is not None] == [2, 4, 6]
+
+
+def test_a_picture_on_the_way_is_drawn_by_settled_statistics(sampler, tmp_path):
+    trainer, seen = fresh(), []
+
+    def look(row):
+        before = {k: v.clone() for k, v in trainer.ema.state_dict().items()}
+        trainer.settle(sampler)
+        seen.append((row.step, all(torch.equal(v, before[k]) for k, v in trainer.ema.state_dict().items())))
+
+    train(
+        *(trainer, sampler),
+        **{"iterations": 101, "checkpoint_every": 1000, "store": Store(tmp_path), "progress": no_progress},
+        seen=look,
+    )
+    assert seen == [(100, True), (101, True)]

@@ -8,9 +8,9 @@ from faceswap_core.config import TrainSettings
 from faceswap_core.models.augment import Augmentation
 from faceswap_core.models.chips import Sampler
 from faceswap_core.models.faces import Chips, Side
-from faceswap_core.models.meter import LogRow
+from faceswap_core.models.meter import LogRow, is_pictured
 from faceswap_core.stages.images import unpack
-from faceswap_core.stages.watch import EVENTS, TIMELAPSE, Watch, figures, is_due
+from faceswap_core.stages.watch import EVENTS, TIMELAPSE, Watch, figures
 
 
 class Drawn:
@@ -35,7 +35,7 @@ def sampler():
 
 
 def test_pictures_are_due_at_growing_intervals():
-    assert [step for step in range(1, 3300) if is_due(step)] == [100, 200, 400, 800, 1600, 3200]
+    assert [step for step in range(1, 3300) if is_pictured(step)] == [100, 200, 400, 800, 1600, 3200]
 
 
 def test_rows_become_pictures_and_curves(sampler, tmp_path: Path):
