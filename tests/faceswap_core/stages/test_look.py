@@ -4,7 +4,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import RUNTIME, TRAIN
 
 from faceswap_core import manifest
 from faceswap_core.config import DetectSettings
@@ -18,6 +17,7 @@ from faceswap_core.stages.report import judged_checkpoints
 from faceswap_core.stages.train import train_model
 from faceswap_core.stages.weights import read_facts
 from tests.faceswap_core.faces.detectors import tiny_onnx
+from tests.faceswap_core.stages.conftest import RUNTIME, TRAIN
 
 SIDE = 192
 

@@ -4,13 +4,13 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import RUNTIME, TRAIN
 
 from faceswap_core import manifest
 from faceswap_core.config import DetectSettings
 from faceswap_core.errors import SettingsError
 from faceswap_core.schemas import TRAIN_LOG
 from faceswap_core.stages.train import train_model
+from tests.faceswap_core.stages.conftest import RUNTIME, TRAIN
 
 
 def trained(chain, plate, other, stats, processes, **changes):
