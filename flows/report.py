@@ -89,8 +89,8 @@ def _training(workspace: Workspace, made: Made) -> Json:
         "data_wait_share": trained["data_wait_share"] if trained else None,
         "peak_memory_bytes": trained["peak_memory_bytes"] if trained else None,
     }
-    judged, unjudged = figures.judged_checkpoints(workspace, trained["log"]) if trained else ([], {})
     why = "no step was left to train" if trained else "a finished model was named, nothing was trained"
+    judged, unjudged = figures.judged_checkpoints(workspace, trained["log"]) if trained else ([], {"checkpoints": why})
     return {
         **facts,
         **measured,

@@ -12,23 +12,16 @@ import shutil
 import signal
 import subprocess
 import time
-import zlib
 from pathlib import Path
 
 from conftest import FACESWAP, faceswap
 from processes import children_of
-
-from faceswap_core.video.planes import plane_bytes
-from faceswap_core.video.reader import decode_linear
+from test_kill_and_resume import frames_of
 
 TIMES = int(os.environ.get("FACESWAP_FAULTS", "1"))
 SEED = int(os.environ.get("FACESWAP_FAULT_SEED", "0"))
 SECONDS = 900
 TRAINING = ("--set", "train.iterations=60", "--set", "train.checkpoint_every=20")
-
-
-def frames_of(video):
-    return [zlib.crc32(b"".join(plane_bytes(frame))) for frame in decode_linear(video)]
 
 
 def undisturbed(tiny_job, folder):

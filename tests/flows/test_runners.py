@@ -5,15 +5,12 @@ import json
 import os
 import signal
 import urllib.request
-import zlib
 from pathlib import Path
 
 import pytest
 from conftest import faceswap, faceswap_until
 from processes import children_of, left_of
-
-from faceswap_core.video.planes import plane_bytes
-from faceswap_core.video.reader import decode_linear
+from test_kill_and_resume import frames_of
 
 pytestmark = pytest.mark.flow
 
@@ -22,10 +19,6 @@ RAY = pytest.mark.skipif(
     reason="Ray is not installed: pip install -c constraints.txt -e '.[ray]' (240 MB)",
 )
 OTHERS = ["processes", "dask", pytest.param("ray", marks=RAY)]
-
-
-def frames_of(video):
-    return [zlib.crc32(b"".join(plane_bytes(frame))) for frame in decode_linear(video)]
 
 
 def own_job(job, folder):
